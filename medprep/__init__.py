@@ -1,0 +1,1 @@
+"""medprep: from a folder of DICOM with organ masks to a trained model and a Dice to trust."""

@@ -1,0 +1,1 @@
+"""Files of pictures: NIfTI-1 and PNG."""

@@ -1,0 +1,253 @@
+"""NIfTI-1 (Cox et al. 2004; header ``nifti1.h``), the one place where RAS coordinates exist.
+
+Written files hold sform = qform-compatible affines in millimetres, no times, no names. Arrays are
+stored with the column index running fastest, so ``[slice, row, column]`` goes to disk untouched.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medprep.errors import FormatError, GeometryError
+from medprep.geometry import Geometry
+from medprep.volume import LabelMap, Volume
+
+_HEADER_BYTES = 348
+_OFFSET = 352
+_TYPES: dict[int, str] = {
+    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8",
+}  # fmt: skip
+_CODES = {kind: code for code, kind in _TYPES.items()}
+_MILLIMETRES = 2
+_SCANNER = 1
+_RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_SNAP = 1e-3
+"""Largest deviation from orthonormal direction cosines that is float noise of a header."""
+_LARGEST_BYTES = 1 << 36
+
+
+def write(path: Path, volume: Volume | LabelMap) -> None:
+    """Write a volume or label map; gzip (time 0) where the name ends in ``.gz``.
+
+    Parameters
+    ----------
+    path
+        ``.nii`` or ``.nii.gz``, or the temporary name of one; the caller sees to atomicity.
+
+    Raises
+    ------
+    FormatError
+        If NIfTI has no such data type.
+    """
+    array = np.ascontiguousarray(volume.array)
+    kind = array.dtype.str[1:]
+    if kind not in _CODES:
+        raise FormatError(f"NIfTI-1 holds no {array.dtype}", path=path)
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    content = _header(volume.geometry, kind) + little.tobytes()
+    if ".gz" in path.name:
+        from isal import igzip
+
+        content = igzip.compress(content, 2, mtime=0)
+    path.write_bytes(content)
+
+
+def read(path: Path) -> Volume:
+    """Read a picture with its grid.
+
+    Returns
+    -------
+    Volume
+        Stored type where the file has no scaling, else float32. A fourth axis of length 1 is
+        dropped.
+
+    Raises
+    ------
+    FormatError
+        If the file is no NIfTI-1, is cut short, or has more than three axes.
+    GeometryError
+        If its affine is impossible.
+    """
+    content = _content(path)
+    header = _Header(content, path)
+    array = header.array(content)
+    return Volume(array, Geometry(array.shape, header.affine_lps()))
+
+
+def read_labels(path: Path) -> NDArray[np.uint16]:
+    """Read a label map's values as whole numbers.
+
+    Returns
+    -------
+    ndarray
+        ``[slice, row, column]``, uint16. Floats within 0.001 of a whole number are rounded.
+
+    Raises
+    ------
+    FormatError
+        If a value is no whole number from 0 to 65535.
+    """
+    array = read(path).array
+    whole = np.rint(array) if array.dtype.kind == "f" else array
+    if not np.isfinite(whole).all() or np.abs(array - whole).max(initial=0) > 1e-3:
+        raise FormatError("a label map holds values that are no whole numbers", path=path)
+    if whole.min(initial=0) < 0 or whole.max(initial=0) > 65535:
+        raise FormatError("a label map holds values outside 0 to 65535", path=path)
+    return np.asarray(whole, np.uint16)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            from isal import igzip
+
+            content = igzip.decompress(content)
+    except (OSError, EOFError, ValueError) as error:
+        raise FormatError(f"cannot be read: {error}", path=path) from error
+    return content
+
+
+class _Header:
+    """The fields of ``nifti_1_header`` that place voxels; offsets as in ``nifti1.h``."""
+
+    def __init__(self, content: bytes, path: Path) -> None:
+        self.path = path
+        if len(content) < _HEADER_BYTES:
+            raise FormatError("too short for a NIfTI-1 header", path=path)
+        self.order = "<" if struct.unpack_from("<i", content)[0] == _HEADER_BYTES else ">"
+        if self._get(content, "i", 0)[0] != _HEADER_BYTES or content[344:347] != b"n+1":
+            raise FormatError("not a single-file NIfTI-1 (.nii, .nii.gz)", path=path)
+        dim = self._get(content, "8h", 40)
+        self.shape = self._shape(dim)
+        self.kind = _TYPES.get(self._get(content, "h", 70)[0], "")
+        if not self.kind:
+            raise FormatError(f"data type {self._get(content, 'h', 70)[0]}: not grey", path=path)
+        self.pixdim = self._get(content, "8f", 76)
+        self.offset = int(self._get(content, "f", 108)[0])
+        self.slope, self.intercept = self._get(content, "2f", 112)
+        self.qform_code, self.sform_code = self._get(content, "2h", 252)
+        self.quaternion = self._get(content, "6f", 256)
+        self.sform = np.array(self._get(content, "12f", 280), np.float64).reshape(3, 4)
+
+    def _get(self, content: bytes, form: str, offset: int) -> tuple[Any, ...]:
+        return struct.unpack_from(self.order + form, content, offset)
+
+    def _shape(self, dim: tuple[int, ...]) -> tuple[int, int, int]:
+        axes = dim[0]
+        if not 2 <= axes <= 7 or min(dim[1 : axes + 1]) < 1:
+            raise FormatError(f"impossible axes {dim}", path=self.path)
+        if any(n != 1 for n in dim[4 : axes + 1]):
+            raise FormatError(
+                f"{axes} axes {dim[1 : axes + 1]}; wanted is one volume: split the file",
+                path=self.path,
+            )
+        return (dim[3] if axes > 2 else 1, dim[2], dim[1])
+
+    def array(self, content: bytes) -> NDArray[Any]:
+        kind = np.dtype(self.order + self.kind)
+        voxels = int(np.prod([int(n) for n in self.shape], dtype=object))
+        wanted = voxels * kind.itemsize
+        if self.offset < _HEADER_BYTES or wanted > min(len(content) - self.offset, _LARGEST_BYTES):
+            raise FormatError(
+                f"cut short: {len(content)} bytes, but {self.shape} voxels need {wanted}",
+                path=self.path,
+            )
+        array = np.frombuffer(content, kind, voxels, self.offset).reshape(self.shape)
+        array = array.astype(kind.newbyteorder("="), copy=False)
+        scaled = np.isfinite(self.slope) and self.slope != 0 and np.isfinite(self.intercept)
+        if scaled and (self.slope, self.intercept) != (1.0, 0.0):
+            array = (array * np.float64(self.slope) + self.intercept).astype(np.float32)
+        return array
+
+    def affine_lps(self) -> NDArray[np.float64]:
+        if self.sform_code > 0:
+            affine = np.vstack([self.sform, [0, 0, 0, 1]])
+        elif self.qform_code > 0:
+            affine = self._qform()
+        else:
+            affine = np.diag([*(abs(float(p)) or 1.0 for p in self.pixdim[1:4]), 1.0])
+        if not np.isfinite(affine).all():
+            raise GeometryError("the affine holds numbers that are not finite", path=self.path)
+        flipped = _RAS_LPS @ affine[:, [2, 1, 0, 3]]  # array axes are the file's reversed
+        return _snapped(np.asarray(flipped, np.float64))
+
+    def _qform(self) -> NDArray[np.float64]:
+        b, c, d = (float(v) for v in self.quaternion[:3])
+        a = np.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
+        rotation = np.array(
+            [
+                [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+                [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+                [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+            ]
+        )
+        factor = -1.0 if self.pixdim[0] < 0 else 1.0
+        affine = np.eye(4)
+        affine[:3, :3] = rotation * [self.pixdim[1], self.pixdim[2], factor * self.pixdim[3]]
+        affine[:3, 3] = self.quaternion[3:]
+        return affine
+
+
+def _snapped(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make directions that are orthonormal but for float noise exactly so."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (lengths > 0).all():
+        raise GeometryError("a voxel of no size: the affine has an empty column")
+    direction = affine[:3, :3] / lengths
+    left, _, right = np.linalg.svd(direction)
+    nearest = left @ right
+    if np.abs(nearest - direction).max() > _SNAP:
+        raise GeometryError(
+            "the axes are not at right angles: resample the file to a rectangular grid first"
+        )
+    # Within one float32 step the header could not have said it better: keep what it says.
+    if np.abs(nearest - direction).max() > 1e-6:
+        affine = affine.copy()
+        affine[:3, :3] = nearest * lengths
+    return affine
+
+
+def _header(geometry: Geometry, kind: str) -> bytes:
+    affine = _RAS_LPS @ geometry.affine[:, [2, 1, 0, 3]]
+    spacing = geometry.spacing_mm[::-1]
+    quaternion, factor = _quaternion(affine[:3, :3] / spacing)
+    slices, rows, columns = geometry.shape
+    if max(geometry.shape) > 32767:
+        raise FormatError(f"NIfTI-1 holds at most 32767 voxels an axis, not {geometry.shape}")
+    header = bytearray(_OFFSET)
+    struct.pack_into("<i", header, 0, _HEADER_BYTES)
+    struct.pack_into("<8h", header, 40, 3, columns, rows, slices, 1, 1, 1, 1)
+    struct.pack_into("<2h", header, 70, _CODES[kind], np.dtype(kind).itemsize * 8)
+    struct.pack_into("<8f", header, 76, factor, *spacing, 0, 0, 0, 0)
+    struct.pack_into("<3f", header, 108, _OFFSET, 1.0, 0.0)
+    header[123] = _MILLIMETRES
+    struct.pack_into("<2h", header, 252, _SCANNER, _SCANNER)
+    struct.pack_into("<6f", header, 256, *quaternion, *affine[:3, 3])
+    struct.pack_into("<12f", header, 280, *affine[:3].ravel())
+    header[344:348] = b"n+1\0"
+    return bytes(header)
+
+
+def _quaternion(rotation: NDArray[np.float64]) -> tuple[tuple[float, float, float], float]:
+    """Give b, c, d of the unit quaternion (a >= 0) and the sign of the third axis (qfac)."""
+    factor = 1.0 if np.linalg.det(rotation) > 0 else -1.0
+    r = rotation * [1.0, 1.0, factor]
+    # The eigenvector of the largest eigenvalue is the quaternion: stable for every rotation
+    # (Bar-Itzhack 2000), where the formula by the trace loses digits near half turns.
+    k = np.array(
+        [
+            [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
+            [r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
+            [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1], 0],
+            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], r.trace()],
+        ]
+    )
+    b, c, d, a = np.linalg.eigh(k / 3.0)[1][:, -1]
+    sign = -1.0 if a < 0 else 1.0
+    return (sign * float(b), sign * float(c), sign * float(d)), factor

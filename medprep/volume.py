@@ -1,0 +1,75 @@
+"""Pictures and labels: arrays that never travel without their grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medprep.errors import GeometryError, LabelError
+from medprep.geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A picture: grey values on a grid.
+
+    Parameters
+    ----------
+    array
+        ``[slice, row, column]``, any integer or float type.
+    geometry
+        The grid; its shape is the array's.
+    modality
+        DICOM modality (``"MR"``, ``"CT"``), or ``""`` where nobody knows.
+    """
+
+    array: NDArray[Any]
+    geometry: Geometry
+    modality: str = ""
+
+    def __post_init__(self) -> None:
+        _require_shape(self.array, self.geometry)
+
+    def label(self, mask: NDArray[Any], names: Mapping[int, str]) -> LabelMap:
+        """Give the label map that lies on this picture's grid."""
+        return LabelMap(mask, self.geometry, names)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """A label for each voxel: 0 is background, every other value has a name.
+
+    Parameters
+    ----------
+    array
+        ``[slice, row, column]``, uint8 or uint16.
+    geometry
+        The grid; its shape is the array's.
+    names
+        Label value to organ name, without the background.
+
+    Raises
+    ------
+    LabelError
+        If the array is of another type.
+    """
+
+    array: NDArray[Any]
+    geometry: Geometry
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require_shape(self.array, self.geometry)
+        if self.array.dtype not in (np.uint8, np.uint16):
+            raise LabelError(f"labels are uint8 or uint16, not {self.array.dtype}")
+        object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
+
+
+def _require_shape(array: NDArray[Any], geometry: Geometry) -> None:
+    if array.shape != geometry.shape:
+        raise GeometryError(f"an array of shape {array.shape} is not on a grid {geometry.shape}")
