@@ -1,1 +1,73 @@
-"""medprep: from a folder of DICOM with organ masks to a trained model and a Dice to trust."""
+"""medprep: from a folder of DICOM with organ masks to a trained model and a Dice to trust.
+
+Every command is a function of the same name::
+
+    import medprep
+
+    medprep.split("CHAOS/", workspace="work")
+    medprep.extract(organ=["liver"], workspace="work")
+    medprep.train(workspace="work")
+    print(medprep.dice(workspace="work").summaries[-1].facts)
+
+Importing medprep loads nothing else; each function loads what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medprep.api import (
+        augment,
+        clean,
+        convert,
+        dice,
+        extract,
+        extract_liver,
+        predict,
+        report,
+        sample_data,
+        split,
+        train,
+    )
+    from medprep.errors import MedprepError
+    from medprep.overview import status
+
+_HOMES = {
+    **dict.fromkeys(
+        (
+            "split", "convert", "extract", "extract_liver", "clean", "augment", "train", "predict",
+            "dice", "report", "sample_data",
+        ),
+        "medprep.api",
+    ),
+    "MedprepError": "medprep.errors",
+    "status": "medprep.overview",
+}  # fmt: skip
+
+__all__ = [
+    "MedprepError",
+    "augment",
+    "clean",
+    "convert",
+    "dice",
+    "extract",
+    "extract_liver",
+    "predict",
+    "report",
+    "sample_data",
+    "split",
+    "status",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'medprep' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,7 +5,7 @@
     MedprepError
     ├── OptionError       (ValueError)    option        an option's value cannot be used
     │   └── OrderError                    order         stages in an order that cannot work
-    ├── SourceError       (OSError)       source        the data set is not there, or not one we know
+    ├── SourceError       (OSError)       source        the data set is missing or unknown
     ├── DicomError        (ValueError)    dicom         a DICOM file or series cannot be used
     ├── FormatError       (ValueError)    format        a NIfTI, PNG or JSON file cannot be used
     ├── GeometryError     (ValueError)    geometry      two grids differ, or a grid is impossible
@@ -51,6 +51,8 @@ class MedprepError(Exception):
         super().__init__(message)
         self.message = message
         self.path = None if path is None else str(path)
+        self.stage: str | None = None
+        """Where in the chain it happened, as ``3/7 extract``; set by the pipeline."""
 
     def __str__(self) -> str:
         return self.message if self.path is None else f"{self.message} [{self.path}]"

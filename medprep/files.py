@@ -85,7 +85,7 @@ class AtomicFiles:
         for temporary, final in self._pending:
             if final.is_dir():
                 shutil.rmtree(final)
-            os.replace(temporary, final)
+            temporary.replace(final)
         for parent in {final.parent for _, final in self._pending}:
             _sync(parent)
 
@@ -99,9 +99,9 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
             handle.write(content)
 
 
-def write_json(path: Path, record: Any, *, mode: int = 0o644) -> None:
-    """Write JSON as people read it: indented, keys in the order given, a newline at the end."""
-    write_bytes(path, (json.dumps(record, indent=2) + "\n").encode(), mode=mode)
+def json_bytes(record: Any) -> bytes:
+    """Give JSON as people read it: indented, keys in the order given, a newline at the end."""
+    return (json.dumps(record, indent=2) + "\n").encode()
 
 
 def remove_parts(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from medprep.errors import OptionError
 
@@ -52,7 +53,7 @@ class OrganTable:
         if len(set(names)) < len(names):
             raise OptionError(f"an organ is named twice in: {', '.join(names)}")
         spans = sorted((*span, organ.name) for organ in self.organs for span in organ.ranges)
-        for (_, high, one), (low, _, other) in zip(spans, spans[1:], strict=False):
+        for (_, high, one), (low, _, other) in pairwise(spans):
             if low <= high:
                 raise OptionError(f"the ranges of {one} and {other} share the grey level {low}")
 

@@ -12,7 +12,7 @@ class Progress(Protocol):
         """Begin a piece of work of ``total`` steps."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Some steps are done; ``note`` says how it stands (a loss, a Dice)."""
+        """Tell that some steps are done; ``note`` says how it stands (a loss, a Dice)."""
 
     def finish(self) -> None:
         """End the piece of work."""

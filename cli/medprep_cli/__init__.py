@@ -1,0 +1,1 @@
+"""The command line of medprep: options to stages, and nothing else."""

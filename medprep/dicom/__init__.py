@@ -1,1 +1,1 @@
-"""."""
+"""DICOM files to volumes: reading, decoding, sorting by position."""

@@ -79,26 +79,34 @@ def read(path: Path) -> Volume:
     return Volume(array, Geometry(array.shape, header.affine_lps()))
 
 
-def read_labels(path: Path) -> NDArray[np.uint16]:
-    """Read a label map's values as whole numbers.
+def read_label_map(path: Path) -> LabelMap:
+    """Read a label map with its grid.
 
     Returns
     -------
-    ndarray
-        ``[slice, row, column]``, uint16. Floats within 0.001 of a whole number are rounded.
+    LabelMap
+        uint8 where its values fit, else uint16; names are not in the file. Floats within 0.001 of
+        a whole number are rounded.
 
     Raises
     ------
     FormatError
         If a value is no whole number from 0 to 65535.
     """
-    array = read(path).array
+    volume = read(path)
+    array = volume.array
     whole = np.rint(array) if array.dtype.kind == "f" else array
-    if not np.isfinite(whole).all() or np.abs(array - whole).max(initial=0) > 1e-3:
+    if not np.isfinite(whole).all() or (array is not whole and np.abs(array - whole).max() > 1e-3):
         raise FormatError("a label map holds values that are no whole numbers", path=path)
-    if whole.min(initial=0) < 0 or whole.max(initial=0) > 65535:
-        raise FormatError("a label map holds values outside 0 to 65535", path=path)
-    return np.asarray(whole, np.uint16)
+    lowest, highest = whole.min(initial=0), whole.max(initial=0)
+    if lowest < 0 or highest > 65535:
+        raise FormatError(f"a label map holds values from {lowest} to {highest}", path=path)
+    return LabelMap(whole.astype(np.uint8 if highest <= 255 else np.uint16), volume.geometry)
+
+
+def read_labels(path: Path) -> NDArray[Any]:
+    """Read a label map's values only: ``[slice, row, column]``, uint8 or uint16."""
+    return read_label_map(path).array
 
 
 def _content(path: Path) -> bytes:

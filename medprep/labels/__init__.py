@@ -1,1 +1,1 @@
-"""."""
+"""Labels: out of grey levels, and clean."""

@@ -1,1 +1,1 @@
-"""."""
+"""Metrics: how well a prediction agrees with its reference."""

@@ -1,0 +1,39 @@
+"""``medprep extract``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medprep_cli.chain import StageCommand
+from medprep_cli.options import shared_options
+
+if TYPE_CHECKING:
+    from medprep.stages.extract import Extract
+
+
+@click.command(cls=StageCommand, name="extract")
+@click.option(
+    "--organ",
+    multiple=True,
+    metavar="NAME",
+    help="An organ of the data set's table; repeatable.  [default: all]",
+)
+@click.option(
+    "--label",
+    multiple=True,
+    type=(str, int, int),
+    metavar="NAME LOW HIGH",
+    help="An organ of your own by its grey levels, inclusive; repeatable.",
+)
+@click.option(
+    "--unmapped", type=click.Choice(["error", "background"]), default="error", show_default=True,
+    help="What a grey level in no organ's range is.",
+)  # fmt: skip
+@shared_options
+def command(**options: Any) -> Extract:
+    """Turn masks into label maps: organs by their grey levels, numbered from 1."""
+    from medprep.stages.extract import Extract
+
+    return Extract(**options)

@@ -1,0 +1,26 @@
+"""``medprep extract-liver``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medprep_cli.chain import StageCommand
+from medprep_cli.options import shared_options
+
+if TYPE_CHECKING:
+    from medprep.stages.extract import Extract
+
+
+@click.command(cls=StageCommand, name="extract-liver")
+@click.option(
+    "--unmapped", type=click.Choice(["error", "background"]), default="error", show_default=True,
+    help="What a grey level in no organ's range is.",
+)  # fmt: skip
+@shared_options
+def command(**options: Any) -> Extract:
+    """Turn masks into label maps of the liver: extract --organ liver."""
+    from medprep.stages.extract import Extract
+
+    return Extract(organ=("liver",), **options)

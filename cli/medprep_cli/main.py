@@ -1,0 +1,129 @@
+"""``medprep``: the group of all commands, and the one place where errors become text."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medprep_cli.chain import ChainGroup
+from medprep_cli.options import Shared, shared, shared_options
+
+if TYPE_CHECKING:
+    from medprep.stages.base import Stage
+
+IN_CHAIN = (
+    "split", "convert", "extract", "extract-liver", "clean", "augment", "train", "predict", "dice",
+    "report",
+)  # fmt: skip
+ALONE = ("status", "models", "sample-data")
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM arrived."""
+
+
+@click.group(
+    cls=ChainGroup,
+    in_chain=IN_CHAIN,
+    alone=ALONE,
+    subcommand_metavar="COMMAND [ARGS]... [COMMAND [ARGS]...]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@shared_options
+@click.version_option(package_name="medprep")
+def cli() -> None:
+    r"""From a folder of DICOM with organ masks to a trained model and a Dice to trust.
+
+    \b
+    Commands follow each other in one line, or run one by one:
+        medprep split CHAOS/ convert extract-liver clean augment train dice report
+    Each runs what it needs before it. What is up to date is not made again.
+
+    \b
+    Exit status: 0 all well, 1 nothing could be done, 2 wrong usage,
+    8 some cases failed (they are listed), 130/143 stopped by a signal.
+    """
+
+
+@cli.result_callback()
+@click.pass_context
+def run_chain(ctx: click.Context, results: list[Any]) -> None:
+    """Run the stages that the commands returned."""
+    stages = [one for one in results if one is not None]
+    if stages:
+        run_stages(stages, shared(ctx))
+
+
+def run_stages(stages: Sequence[Stage], options: Shared) -> None:
+    """Run or plan a chain, print its outcome, and exit with its status unless that is 0."""
+    from medprep import pipeline
+    from medprep_cli.show import Terminal
+
+    pipeline.check_order(stages)
+    terminal = Terminal()
+    if options.dry_run:
+        from medprep.plan import plan
+
+        rows = plan(stages, options.workspace, jobs=options.jobs)
+        if options.json:
+            click.echo(json.dumps([row.to_dict() for row in rows], indent=2))
+        else:
+            for row in rows:
+                click.echo(str(row))
+        return
+    outcome = pipeline.run(
+        stages,
+        options.workspace,
+        jobs=options.jobs,
+        overwrite=options.overwrite,
+        wait_s=options.wait,
+        break_lock=options.break_lock,
+        progress=terminal,
+    )
+    if options.json:
+        click.echo(json.dumps(outcome.to_dict(), indent=2))
+    if outcome.exit_code:
+        failed = sum(len(summary.failed) for summary in outcome.summaries)
+        click.echo(f"{failed} failed, listed above; everything else is done", err=True)
+        raise SystemExit(outcome.exit_code)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    from medprep.errors import MedprepError
+
+    signal.signal(signal.SIGTERM, _on_term)
+    try:
+        # standalone_mode=False: Click would turn Ctrl-C into exit status 1.
+        status = cli.main(args=args, prog_name="medprep", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except MedprepError as error:
+        where = f"[{error.stage}] " if error.stage else ""
+        click.echo(f"Error: {where}{error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Stopped:
+        click.echo("Stopped; the same command goes on from here.", err=True)
+        sys.exit(143)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped; the same command goes on from here.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _on_term(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Options that every command takes, before the first command or after any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass
+class Shared:
+    """What was given, wherever it stood; the last word counts."""
+
+    workspace: Path = Path("medprep-work")
+    jobs: int = 0
+    wait: float = 0.0
+    verbose: int = 0
+    dry_run: bool = False
+    json: bool = False
+    overwrite: bool = False
+    break_lock: bool = False
+
+
+def shared_options(function: Function) -> Function:
+    """Add the shared options to a command or to the group."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def shared(ctx: click.Context) -> Shared:
+    """Give the shared options of this call."""
+    found: Shared = ctx.find_root().ensure_object(Shared)
+    return found
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    source = ctx.get_parameter_source(str(param.name))
+    if source is click.core.ParameterSource.COMMANDLINE:
+        setattr(shared(ctx), str(param.name), value)
+
+
+def _option(*names: str, **settings: Any) -> Callable[[Function], Function]:
+    return click.option(*names, expose_value=False, callback=_keep, **settings)
+
+
+_OPTIONS = (
+    _option(
+        "-w",
+        "--workspace",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Folder of everything that is made.  [default: medprep-work]",
+    ),
+    _option(
+        "-j", "--jobs", type=click.IntRange(min=0), metavar="N",
+        help="Number of processes; 0 for as many as suit.  [default: 0]",
+    ),
+    _option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
+    _option("--json", is_flag=True, help="One JSON document on standard output, the rest on error."),
+    _option("-v", "--verbose", count=True, help="Say more."),
+    _option("--overwrite", is_flag=True, help="Make again what is up to date."),
+    _option(
+        "--wait", type=click.FloatRange(min=0), metavar="SECONDS",
+        help="Wait for another process in the workspace.  [default: 0]",
+    ),
+    _option("--break-lock", is_flag=True, help="Take the workspace from a process that is gone."),
+)  # fmt: skip

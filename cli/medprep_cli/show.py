@@ -1,0 +1,60 @@
+"""What a person sees while it works, all on standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+
+class Terminal:
+    """Progress bars on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def start(self, what: str, total: int) -> None:
+        """Open a bar; none where there is nothing to do."""
+        if not total:
+            return
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=total, desc=what, leave=False, file=sys.stderr, disable=None, dynamic_ncols=True
+        )
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(steps)
+
+    def finish(self) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def say(self, message: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        click.echo(message, err=True)
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Set a table in plain text: words to the left, numbers to the right."""
+    widths = [max(len(line[n]) for line in [header, *rows]) for n in range(len(header))]
+
+    def number(text: str) -> bool:
+        return text[:1].isdigit() or (text[:1] in "-+" and text[1:2].isdigit())
+
+    lines = []
+    for line in [header, ["-" * width for width in widths], *rows]:
+        cells = (
+            cell.rjust(width) if number(cell) else cell.ljust(width)
+            for cell, width in zip(line, widths, strict=True)
+        )
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,195 @@
+"""Grey levels of a mask into labels.
+
+Ranges become labels before any resampling: an interpolated mask holds levels that mean no organ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medprep.errors import LabelError, UnmappedError
+from medprep.opencv import load_cv2
+from medprep.organs import Organ, OrganTable
+
+BINARY_THRESHOLD = 128
+"""Levels of a binary mask from here on are the organ: half of 255, as interpolation rounds."""
+
+_NAMED = 5
+"""So many slices or grey levels a message names before it only counts them."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many voxels became what.
+
+    Parameters
+    ----------
+    organs
+        Voxels of each organ wanted, in order; 0 where this mask holds none.
+    unmapped
+        Voxels of each grey level above 0 that lies in no organ's range, by grey level.
+    unmapped_slices
+        The slices that hold them, counted from 0.
+    """
+
+    organs: Mapping[str, int]
+    unmapped: Mapping[int, int] = field(default_factory=dict)
+    unmapped_slices: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "organs", MappingProxyType(dict(self.organs)))
+        object.__setattr__(self, "unmapped", MappingProxyType(dict(sorted(self.unmapped.items()))))
+
+
+def extract_labels(
+    grey: NDArray[Any],
+    table: OrganTable,
+    others: OrganTable,
+    unmapped: Literal["error", "background"],
+) -> tuple[NDArray[np.uint8], Counts]:
+    """Turn the grey levels of a mask into labels 1, 2, ... in the order of a table.
+
+    Parameters
+    ----------
+    grey
+        ``[slice, row, column]``, uint8 or uint16.
+    table
+        The organs wanted. Where a level is in its ranges, ``others`` is not asked.
+    others
+        The data set's whole table; organs that are not wanted become background.
+    unmapped
+        What becomes of a level above 0 in no range of either table.
+
+    Returns
+    -------
+    labels : ndarray
+        Same shape, uint8; no slice gives no slice.
+    counts : Counts
+        An organ without a voxel here is no error: a patient may lack it.
+
+    Raises
+    ------
+    UnmappedError
+        If a level lies in no range and ``unmapped`` is ``"error"``; names slices, levels, voxels.
+    LabelError
+        If the mask is of another type or shape, or more than 255 organs are wanted.
+    """
+    if grey.ndim != 3 or grey.dtype not in (np.uint8, np.uint16):
+        raise LabelError(
+            "a mask is [slice, row, column] of uint8 or uint16, "
+            f"not {grey.ndim} axes of {grey.dtype}"
+        )
+    if len(table.organs) > 255:
+        raise LabelError(f"{len(table.organs)} organs are wanted; a label map holds at most 255")
+    labels = np.zeros(grey.shape, np.uint8)
+    voxels = dict.fromkeys(table.names, 0)
+    strays: dict[int, int] = {}
+    slices: list[int] = []
+    for index, (plane, into) in enumerate(zip(grey, labels, strict=True)):
+        _label_plane(plane, table, into, voxels)
+        found = _stray_levels(plane, into, others)
+        if found:
+            slices.append(index)
+            for level, count in found.items():
+                strays[level] = strays.get(level, 0) + count
+    counts = Counts(voxels, strays, tuple(slices))
+    if strays and unmapped == "error":
+        raise UnmappedError(_unmapped_message(counts, table, others))
+    return labels, counts
+
+
+def threshold_binary(
+    grey: NDArray[Any], at: int = BINARY_THRESHOLD
+) -> tuple[NDArray[np.uint8], int]:
+    """Turn a binary mask whose edges may be interpolated into 0 and 1.
+
+    Parameters
+    ----------
+    grey
+        Any shape, values 0 to 255. A mask of 0 and 1 only stays as it is, so hand over all slices
+        of a volume at once where there are several.
+    at
+        The lowest level that becomes 1.
+
+    Returns
+    -------
+    mask : ndarray
+        Same shape, uint8, 0 and 1.
+    changed : int
+        Pixels that were neither 0 nor the full value (255, or 1 where there is none above).
+
+    Raises
+    ------
+    LabelError
+        If the values are no whole numbers from 0 to 255.
+    """
+    highest = int(grey.max(initial=0)) if grey.dtype.kind in "bu" else -1
+    if not 0 <= highest <= 255:
+        raise LabelError(
+            f"a binary mask holds whole numbers from 0 to 255, not {grey.dtype} up to "
+            f"{grey.max(initial=0)}: name its grey levels (--label NAME LOW HIGH)"
+        )
+    if highest <= 1:
+        return grey.astype(np.uint8), 0
+    pure = np.count_nonzero(grey == 0) + np.count_nonzero(grey == 255)
+    return (grey >= at).astype(np.uint8), grey.size - int(pure)
+
+
+def _label_plane(
+    plane: NDArray[Any], table: OrganTable, into: NDArray[np.uint8], voxels: dict[str, int]
+) -> None:
+    # One plane at a time stays in the processor's cache through all organs.
+    cv2 = load_cv2()
+    for value, organ in enumerate(table.organs, start=1):
+        for low, high in organ.ranges:
+            inside = cv2.inRange(plane, low, high)
+            count = cv2.countNonZero(inside)
+            if count:
+                voxels[organ.name] += count
+                into |= inside & np.uint8(value)
+
+
+def _stray_levels(
+    plane: NDArray[Any], labels: NDArray[np.uint8], others: OrganTable
+) -> dict[int, int]:
+    """Give the voxels of each level of a plane above 0 that no range holds."""
+    cv2 = load_cv2()
+    nonzero = cv2.countNonZero(plane)
+    if nonzero == cv2.countNonZero(labels):
+        return {}
+    known = labels
+    for organ in others.organs:
+        for low, high in organ.ranges:
+            known = known | cv2.inRange(plane, low, high)
+    if nonzero == cv2.countNonZero(known):
+        return {}
+    levels, counts = np.unique(plane[(plane != 0) & (known == 0)], return_counts=True)
+    return {int(level): int(count) for level, count in zip(levels, counts, strict=True)}
+
+
+def _unmapped_message(counts: Counts, table: OrganTable, others: OrganTable) -> str:
+    frequent = sorted(counts.unmapped.items(), key=lambda pair: -pair[1])
+    levels = _first(f"{level} ({count} voxels)" for level, count in frequent)
+    ranges = [*table.organs, *(organ for organ in others.organs if organ not in table.organs)]
+    return (
+        f"slices {_first(str(n) for n in counts.unmapped_slices)} (counted from 0): "
+        f"grey levels {levels} lie in no organ's range (there are {_listed(ranges)}); "
+        "name them with --label NAME LOW HIGH, or take them as background with "
+        "--unmapped background"
+    )
+
+
+def _first(words: Iterable[str]) -> str:
+    every = list(words)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(every[:_NAMED]) + more
+
+
+def _listed(organs: Iterable[Organ]) -> str:
+    return "; ".join(str(organ) for organ in organs) or "none"

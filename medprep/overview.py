@@ -1,0 +1,124 @@
+"""What is in a workspace; looks only, so it works beside a running command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medprep.pipeline import STAGES
+from medprep.workspace.database import Database
+from medprep.workspace.workspace import Currency, Workspace
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How one stage stands: artifacts up to date, stale, failures, and how it last ended."""
+
+    stage: str
+    current: int
+    stale: int
+    failed: int
+    last: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a workspace holds.
+
+    Parameters
+    ----------
+    preset
+        Kind of data set.
+    cases
+        Number of cases.
+    patients
+        How many are in which fold.
+    stages
+        One for each stage that ran.
+    failures
+        What failed, without paths.
+    scores
+        One line for each scored run.
+    command
+        The line that repeats the work; ``SOURCE`` stands for the folder of the data set where its
+        path is not known any more.
+    """
+
+    preset: str
+    cases: int
+    patients: str
+    stages: tuple[StageStatus, ...]
+    failures: tuple[str, ...]
+    scores: tuple[str, ...]
+    command: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it for programs."""
+        return asdict(self)
+
+
+def status(workspace: Path | str = "medprep-work") -> Status:
+    """Look at a workspace.
+
+    Raises
+    ------
+    WorkspaceError
+        If there is none.
+    """
+    with Workspace(Path(workspace), readonly=True) as opened:
+        meta = opened.require_split()
+        database = opened.database
+        rows = database.cases()
+        folds = Counter({row.patient: row.fold or "without masks" for row in rows}.values())
+        failures = database.failures()
+        return Status(
+            preset=str(meta["preset"]),
+            cases=len(rows),
+            patients=", ".join(f"{count} {fold}" for fold, count in sorted(folds.items())),
+            stages=_stages(database, len(rows)),
+            failures=tuple(f"{one.subject} {one.stage}: {one.message}" for one in failures),
+            scores=tuple(_scores(opened)),
+            command=repeat_command(opened),
+        )
+
+
+def repeat_command(workspace: Workspace, *, source: str | None = None) -> str:
+    """Give one line that does again what was done here.
+
+    Parameters
+    ----------
+    source
+        What to write for the data set's folder; None looks it up in the private ledger.
+    """
+    steps = workspace.database.steps()
+    words = ["medprep"]
+    for stage in STAGES:
+        if stage.name in steps:
+            words.extend(steps[stage.name].command.split())
+    folder = source if source is not None else str(workspace.ledger.source)
+    return " ".join(shlex.quote(folder) if word == "SOURCE" else word for word in words)
+
+
+def _stages(database: Database, cases: int) -> tuple[StageStatus, ...]:
+    currency = Currency(database)
+    failed = Counter(one.stage for one in database.failures())
+    found = []
+    for name, step in database.steps().items():
+        recorded, current = len(database.artifacts(name)), len(currency.artifacts(name))
+        if name == "split":
+            recorded = current = cases
+        found.append(StageStatus(name, current, recorded - current, failed[name], step.status))
+    order = [stage.name for stage in STAGES]
+    return tuple(sorted(found, key=lambda one: order.index(one.stage)))
+
+
+def _scores(workspace: Workspace) -> list[str]:
+    lines = []
+    for path in sorted((workspace.layout.root / "metrics").glob("*.json")):
+        record = json.loads(path.read_text())
+        lines.extend(f"{record['run']}: {line}" for line in record["text"])
+    return lines

@@ -1,0 +1,144 @@
+"""What a chain would do: the stages, the cases, and about how many files, bytes and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medprep.execute import choose_jobs
+from medprep.pipeline import check_order, expand, title
+from medprep.sources.base import SourceCase
+from medprep.stages.augment import Augment
+from medprep.stages.base import Stage, command_words
+from medprep.stages.split import Split
+from medprep.workspace.database import CaseRow, Step
+from medprep.workspace.workspace import Workspace
+
+_PACKED = 0.6
+"""Bytes of a gzipped volume, or of PNG slices, for each byte of picture files."""
+_COPIES_IN_MEMORY = 4
+"""A case in work holds its files, its volume, and one result or two."""
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One stage of a plan.
+
+    Parameters
+    ----------
+    stage
+        Its name; what it would be started with.
+    asked
+        False where it would run only because another needs it.
+    cases
+        Cases it would work; what is up to date is not counted.
+    files, written_bytes, memory_bytes
+        Estimates, from the size of the source.
+    """
+
+    stage: str
+    command: str
+    asked: bool
+    cases: int
+    files: int
+    written_bytes: int
+    memory_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it for programs."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        because = "" if self.asked else " (needed by what follows)"
+        return (
+            f"{self.command}{because}: {self.cases} cases, about {self.files} files, "
+            f"{_mib(self.written_bytes)} MiB written, {_mib(self.memory_bytes)} MiB of memory"
+        )
+
+
+@dataclass(frozen=True)
+class _Size:
+    name: str
+    fold: str
+    labelled: bool
+    slices: int
+    bytes: int
+
+
+def plan(
+    stages: Sequence[Stage], workspace: Path | str = "medprep-work", *, jobs: int = 1
+) -> list[PlanRow]:
+    """Say what `medprep.pipeline.run` would do with the same arguments; writes nothing.
+
+    Raises
+    ------
+    MedprepError
+        As the run would, as far as that shows without doing it.
+    """
+    check_order(stages)
+    recorded: dict[str, Step] = {}
+    done: dict[str, set[str]] = {}
+    if isinstance(stages[0], Split):
+        sizes = [_size_of_source(case) for case in stages[0].look().cases]
+    if (Path(workspace) / "medprep.sqlite").is_file() or not isinstance(stages[0], Split):
+        with Workspace(Path(workspace), readonly=True) as opened:
+            recorded = opened.database.steps()
+            done = {name: set(opened.current(name)) for name in recorded}
+            if not isinstance(stages[0], Split):
+                sizes = [_size_of_row(row) for row in opened.database.cases()]
+    rows = []
+    for stage, asked in expand(stages, recorded):
+        same = stage.name in recorded and recorded[stage.name].command == " ".join(
+            command_words(stage)
+        )
+        kept = done.get(stage.name, set()) if same else set()
+        rows.append(_row(stage, asked, [one for one in sizes if one.name not in kept], jobs))
+        if rows[-1].cases:
+            done = {}  # what is made anew makes all that follows anew
+    return rows
+
+
+def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int) -> PlanRow:
+    taken = [one for one in sizes if _takes(stage, one)]
+    slices, size = sum(one.slices for one in taken), sum(one.bytes for one in taken)
+    copies = stage.copies if isinstance(stage, Augment) else 1
+    each_case, each_slice = {
+        "convert": (2, 1), "extract": (1, 0), "clean": (1, 1), "augment": (1, 2 * copies),
+        "predict": (1, 1),
+    }.get(stage.name, (0, 0))  # fmt: skip
+    written = {"convert": 2 * _PACKED, "augment": copies * _PACKED, "predict": _PACKED}
+    files = each_case * len(taken) + each_slice * slices or (4 if stage.name == "train" else 2)
+    largest = max((one.bytes for one in taken), default=0)
+    parallel = choose_jobs(jobs, len(taken)) if stage.name != "train" else len(taken)
+    return PlanRow(
+        title(stage),
+        " ".join(command_words(stage)),
+        asked,
+        len(taken),
+        files,
+        int(size * written.get(stage.name, 0.02)),
+        _COPIES_IN_MEMORY * parallel * largest,
+    )
+
+
+def _takes(stage: Stage, one: _Size) -> bool:
+    if stage.name in ("extract", "clean"):
+        return one.labelled
+    if stage.name in ("augment", "train"):
+        return one.labelled and one.fold in ("train", "")
+    return one.fold != "train" if stage.name in ("predict", "dice") else True
+
+
+def _size_of_source(case: SourceCase) -> _Size:
+    size = sum(path.stat().st_size for path in case.pictures if path.is_file())
+    return _Size(case.case, case.fold, bool(case.masks), len(case.pictures), size)
+
+
+def _size_of_row(row: CaseRow) -> _Size:
+    return _Size(row.name, row.fold, row.labelled, row.slices, row.bytes)
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:,.1f}"

@@ -1,0 +1,75 @@
+"""The shape in which every source hands over its cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from medprep.organs import OrganTable
+
+Reader = Literal["dicom", "nifti", "png"]
+Preset = Literal[
+    "chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct", "nifti-pairs", "png-pairs"
+]
+PRESETS: tuple[Preset, ...] = (
+    "chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct", "nifti-pairs", "png-pairs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SourceCase:
+    """One picture with its mask, as files.
+
+    Parameters
+    ----------
+    case
+        Public id, unique in the set, safe as a file name.
+    patient
+        Public id of the patient; cases that share it never part in a split.
+    sequence
+        What was measured: ``t1in``, ``t1out``, ``t2``, ``ct``, or ``""``.
+    modality
+        DICOM modality, or ``""``.
+    identity
+        How the source names the patient. Private.
+    reader
+        How the files are read.
+    pictures, masks
+        Files in natural order of their names; the n-th mask belongs to the n-th picture. No masks:
+        the case is predicted, never scored.
+    fold
+        ``train`` or ``val`` or ``test`` where the source's folders say so, else ``""``.
+    """
+
+    case: str
+    patient: str
+    sequence: str
+    modality: str
+    identity: str
+    reader: Reader
+    pictures: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    fold: str = ""
+
+
+@dataclass(frozen=True)
+class SourceSet:
+    """All cases of one preset found in a folder.
+
+    Parameters
+    ----------
+    preset
+        Which of `PRESETS` it is.
+    cases
+        Sorted by case id.
+    table
+        The organs of its masks.
+    notes
+        What was chosen, what was left out and which option takes it, what looks odd.
+    """
+
+    preset: Preset
+    cases: tuple[SourceCase, ...]
+    table: OrganTable
+    notes: tuple[str, ...]

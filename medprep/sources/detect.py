@@ -1,0 +1,168 @@
+"""Say what a folder holds, and read a case's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medprep.errors import GeometryError, LabelError, SourceError
+from medprep.files import walk_files
+from medprep.formats import nifti, png
+from medprep.geometry import SAME_GRID_MM, Geometry
+from medprep.sources.base import Preset, Reader, SourceCase, SourceSet
+from medprep.sources.chaos import choose_chaos, find_chaos
+from medprep.sources.pairs import describe_pairs, find_pairs
+from medprep.volume import Volume
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A case's picture as read from its source.
+
+    Parameters
+    ----------
+    volume
+        The grey values on their grid.
+    order
+        Index in the source's files of each slice: what its masks must be sorted by.
+    window
+        The source's own display window (low, high), or None.
+    spacing_known
+        False for PNG, which carries no millimetres: the grid counts pixels then.
+    notes
+        What a person should know.
+    """
+
+    volume: Volume
+    order: tuple[int, ...]
+    window: tuple[float, float] | None
+    spacing_known: bool
+    notes: tuple[str, ...]
+
+
+def open_source(root: Path, preset: Preset | None = None) -> SourceSet:
+    """Find out what a folder holds.
+
+    Raises
+    ------
+    SourceError
+        If it is missing, empty, or holds nothing medprep knows.
+    """
+    if not root.is_dir():
+        raise SourceError("no such folder; wanted is the folder of the data set", path=root)
+    if preset is None or preset.startswith("chaos-"):
+        cases, strangers = find_chaos(root)
+        if cases:
+            return choose_chaos(cases, preset, strangers)
+    readers: tuple[Reader, ...] = ("nifti", "png")
+    for reader in readers:
+        if preset in (None, f"{reader}-pairs"):
+            pairs = find_pairs(root, reader)
+            if pairs:
+                return describe_pairs(pairs, reader)
+    raise SourceError(_what_is_there(root, preset), path=root)
+
+
+def read_picture(reader: Reader, paths: Sequence[Path], modality: str) -> Picture:
+    """Read a case's picture.
+
+    Raises
+    ------
+    DicomError, FormatError, GeometryError
+        If its files cannot be used; the message says which and why.
+    """
+    if reader == "dicom":
+        from medprep.dicom.series import read_series
+
+        series = read_series(paths)
+        return Picture(series.volume, series.order, series.window, True, series.notes)
+    if reader == "nifti":
+        from medprep.dicom.pixels import compact
+
+        volume = nifti.read(paths[0])
+        array = compact(volume.array)
+        return Picture(Volume(array, volume.geometry, modality), (0,), None, True, ())
+    pixels = png.read(paths[0])[np.newaxis]
+    grid = Geometry.from_parts(pixels.shape, (1.0, 1.0, 1.0))
+    return Picture(Volume(pixels, grid, modality), (0,), None, False, ("no millimetres known",))
+
+
+def read_mask(
+    reader: Reader, paths: Sequence[Path], order: Sequence[int], grid: Geometry
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Read a case's mask onto its picture's grid.
+
+    Parameters
+    ----------
+    paths
+        Mask files in the order of the picture's files.
+    order
+        `Picture.order`: pairs are made by name first, then sorted together.
+    grid
+        The picture's grid.
+
+    Returns
+    -------
+    ndarray
+        ``[slice, row, column]`` grey levels, uint8 or uint16.
+    tuple of str
+        What a person should know.
+
+    Raises
+    ------
+    LabelError
+        If the number of masks or a mask's size differs from the picture's.
+    GeometryError
+        If a NIfTI mask lies elsewhere than its picture.
+    """
+    if reader == "nifti":
+        return _nifti_mask(paths[0], grid)
+    if len(paths) != len(order):
+        raise LabelError(
+            f"{len(paths)} masks for {len(order)} slices; wanted is one mask for each slice",
+            path=paths[0].parent,
+        )
+    planes = [png.read(paths[index]) for index in order]
+    for place, plane in enumerate(planes):
+        if plane.shape != grid.shape[1:]:
+            raise LabelError(
+                f"slice {place}: the mask is {plane.shape[0]} x {plane.shape[1]} pixels, its "
+                f"picture {grid.shape[1]} x {grid.shape[2]}",
+                path=paths[order[place]],
+            )
+    return np.stack(planes), ()
+
+
+def _nifti_mask(path: Path, grid: Geometry) -> tuple[NDArray[Any], tuple[str, ...]]:
+    labels = nifti.read_label_map(path)
+    own = labels.geometry
+    if own.shape != grid.shape:
+        raise LabelError(f"the mask has {own.shape} voxels, its picture {grid.shape}", path=path)
+    apart = own.distance_mm(grid)
+    if apart > 0.5 * min(grid.spacing_mm):
+        raise GeometryError(
+            f"mask and picture lie {apart:.3g} mm apart, more than half a voxel: one of the two "
+            "headers is wrong",
+            path=path,
+        )
+    odd = (f"mask and picture lie {apart:.3g} mm apart: the picture's grid is taken",)
+    return labels.array, odd if apart > SAME_GRID_MM else ()
+
+
+def _what_is_there(root: Path, preset: Preset | None) -> str:
+    endings: dict[str, int] = {}
+    for path in walk_files(root):
+        endings[path.suffix.casefold()] = endings.get(path.suffix.casefold(), 0) + 1
+    if not endings:
+        return "the folder is empty"
+    listed = ", ".join(f"{count} {ending or '(no ending)'}" for ending, count in endings.items())
+    wanted = preset or "the CHAOS layout (folders DICOM_anon), NIfTI pairs or PNG pairs"
+    return f"found {listed}; wanted is {wanted}"
+
+
+__all__ = ["Picture", "SourceCase", "SourceSet", "open_source", "read_mask", "read_picture"]

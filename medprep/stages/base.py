@@ -1,0 +1,221 @@
+"""What all stages share: how a stage is told to run, and how its cases are worked and recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Protocol
+
+from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.files import digest
+from medprep.progress import Progress
+from medprep.workspace.database import Artifact, CaseRow, FailureRow, Input
+from medprep.workspace.workspace import Workspace
+
+log = logging.getLogger("medprep")
+
+
+@dataclass
+class Context:
+    """What a stage runs in.
+
+    Parameters
+    ----------
+    workspace
+        Open and locked.
+    progress
+        Who shows how far it is.
+    jobs
+        Number of processes, 0 for as many as suit.
+    overwrite
+        Make again what is up to date.
+    """
+
+    workspace: Workspace
+    progress: Progress
+    jobs: int = 1
+    overwrite: bool = False
+
+
+@dataclass
+class Summary:
+    """How a stage went.
+
+    Parameters
+    ----------
+    stage
+        Its name.
+    made, kept
+        Subjects made now, and subjects that were up to date.
+    failed
+        Subject to failure.
+    lines
+        What a person should read.
+    facts
+        The same for programs.
+    asked
+        False where it ran only because another stage needs it.
+    """
+
+    stage: str
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    asked: bool = True
+
+
+class Stage(Protocol):
+    """A step of the chain; its fields are its options."""
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+
+    def perform(self, context: Context) -> Summary:
+        """Do the work and record it."""
+
+
+@dataclass(frozen=True)
+class CaseTask:
+    """One case's share of a stage.
+
+    Parameters
+    ----------
+    subject
+        The case.
+    inputs
+        What it is made from.
+    key
+        Hash of the options and the inputs' keys.
+    payload
+        What the work function needs: paths, options, facts.
+    """
+
+    subject: str
+    inputs: tuple[Input, ...]
+    key: str
+    payload: Any
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What was made for one case: files relative to the workspace, and facts."""
+
+    files: tuple[str, ...]
+    facts: dict[str, Any]
+
+
+_NAMED = 3
+"""So many cases a note names before it only counts them."""
+
+
+def options_of(stage: Stage) -> dict[str, Any]:
+    """Give a stage's options as JSON can hold them."""
+    return {one.name: getattr(stage, one.name) for one in fields(stage)}  # type: ignore[arg-type]
+
+
+def task(
+    stage: str, version: int, subject: str, inputs: Sequence[Input], options: object, payload: Any
+) -> CaseTask:
+    """Make a task; ``version`` changes when the stage's output for equal input does."""
+    keys = [[one.stage, one.subject, one.key] for one in inputs]
+    key = digest([stage, version, options, keys])
+    return CaseTask(subject, tuple(inputs), key, payload)
+
+
+def source_input(case: CaseRow, role: str) -> Input:
+    """Give the input that is a case's source files (``picture`` or ``mask``)."""
+    key = case.picture_key if role == "picture" else case.mask_key
+    return Input("source", f"{case.name}/{role}", key)
+
+
+def artifact_input(artifact: Artifact) -> Input:
+    """Give the input that is another stage's artifact."""
+    return Input(artifact.stage, artifact.subject, artifact.key)
+
+
+def run_cases(
+    context: Context,
+    stage: str,
+    tasks: Sequence[CaseTask],
+    work: Callable[[Any], CaseResult],
+    *,
+    jobs: int | None = None,
+) -> Summary:
+    """Work the tasks that are not up to date and record each as it comes."""
+    database = context.workspace.database
+    summary = Summary(stage)
+    recorded = database.artifacts(stage)
+    todo = []
+    for one in tasks:
+        known = recorded.get(one.subject)
+        if known is not None and known.key == one.key and not context.overwrite:
+            summary.kept.append(one.subject)
+        else:
+            todo.append(one)
+    # Records go before their files do: a kill from here on leaves nothing that is wrongly trusted.
+    database.forget(stage, [one.subject for one in todo])
+    by_subject = {one.subject: one for one in todo}
+    payloads = [(one.subject, one.payload) for one in todo]
+    count = choose_jobs(context.jobs if jobs is None else jobs, len(todo))
+    context.progress.start(stage, len(todo))
+    for (subject, _), outcome in map_cases(_Work(work), payloads, jobs=count):
+        if isinstance(outcome, Failure):
+            summary.failed[subject] = outcome
+            database.put_failure(FailureRow(stage, subject, outcome.code, outcome.message))
+            log.warning("%s %s: %s\n%s", stage, subject, outcome, outcome.detail)
+        else:
+            made = by_subject[subject]
+            database.put(
+                Artifact(stage, subject, made.key, made.inputs, outcome.files, outcome.facts)
+            )
+            summary.made.append(subject)
+        context.progress.advance(1, subject)
+    context.progress.finish()
+    return summary
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The work of a task, without its subject; a class so that it can be pickled."""
+
+    work: Callable[[Any], CaseResult]
+
+    def __call__(self, named: tuple[str, Any]) -> CaseResult:
+        return self.work(named[1])
+
+
+def command_words(stage: Stage) -> list[str]:
+    """Give the words that ask for this stage on a command line, defaults left out.
+
+    The source folder is written as ``SOURCE``: its path is private.
+    """
+    words = [stage.name]
+    for one in fields(stage):  # type: ignore[arg-type]
+        value = getattr(stage, one.name)
+        flag = "--" + one.name.replace("_", "-")
+        if one.name == "source":
+            words.append("SOURCE")
+        elif value == one.default:
+            continue
+        elif isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, tuple):
+            for item in value:
+                words.extend([flag, *map(str, item if isinstance(item, tuple) else (item,))])
+        else:
+            words.extend([flag, str(value)])
+    return words
+
+
+def tell_notes(summary: Summary, made: dict[str, Artifact]) -> None:
+    """Add what the cases made now have to say; a note of many cases is one line."""
+    cases: dict[str, list[str]] = {}
+    for name in sorted(summary.made):
+        for note in made[name].facts["notes"]:
+            cases.setdefault(note, []).append(name)
+    for note, names in cases.items():
+        who = ", ".join(names) if len(names) <= _NAMED else f"{len(names)} cases"
+        summary.lines.append(f"{who}: {note}")

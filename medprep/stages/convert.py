@@ -1,0 +1,132 @@
+"""Turn a case's source files into a NIfTI volume, its sidecar and its slices."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+from medprep.errors import OptionError
+from medprep.files import AtomicFiles, json_bytes
+from medprep.formats import nifti, png
+from medprep.formats.windowing import (
+    Scale16,
+    Window,
+    choose_scale,
+    choose_window,
+    parse_window,
+    to_8bit,
+    to_16bit,
+)
+from medprep.sources.base import Reader
+from medprep.sources.detect import Picture, read_picture
+from medprep.stages.base import (
+    CaseResult,
+    Context,
+    Summary,
+    run_cases,
+    source_input,
+    task,
+    tell_notes,
+)
+from medprep.workspace.layout import Layout
+from medprep.workspace.ledger import LedgerFile
+
+Format = Literal["png", "png16", "nifti"]
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Options of ``convert``.
+
+    Parameters
+    ----------
+    format
+        The NIfTI master is always written; ``png`` adds 8-bit slices, ``png16`` 16-bit ones.
+    window
+        What becomes black and white in 8 bits: ``auto``, ``dicom``, ``percentile:LOW,HIGH`` or
+        ``LOW,HIGH``; chosen once per volume.
+    """
+
+    format: Format = "png"
+    window: str = "auto"
+
+    name: ClassVar[str] = "convert"
+    needs: ClassVar[tuple[str, ...]] = ("split",)
+
+    def __post_init__(self) -> None:
+        if self.format not in ("png", "png16", "nifti"):
+            raise OptionError(f"--format is '{self.format}'; wanted is png, png16 or nifti")
+        parse_window(self.window)
+
+    def perform(self, context: Context) -> Summary:
+        """Convert every case."""
+        workspace = context.workspace
+        tasks = []
+        for row in workspace.database.cases():
+            files = tuple(workspace.ledger.files(row.name, "picture"))
+            reader: Reader = row.reader  # type: ignore[assignment]
+            payload = _Payload(workspace.layout, row.name, reader, row.modality, files, self)
+            tasks.append(
+                task(
+                    "convert",
+                    _VERSION,
+                    row.name,
+                    [source_input(row, "picture")],
+                    asdict(self),
+                    payload,
+                )
+            )
+        summary = run_cases(context, "convert", tasks, _convert)
+        tell_notes(summary, workspace.database.artifacts("convert"))
+        return summary
+
+
+@dataclass(frozen=True)
+class _Payload:
+    layout: Layout
+    case: str
+    reader: Reader
+    modality: str
+    files: tuple[LedgerFile, ...]
+    options: Convert
+
+
+def _convert(work: _Payload) -> CaseResult:
+    layout, case = work.layout, work.case
+    paths = [file.checked() for file in work.files]
+    picture = read_picture(work.reader, paths, work.modality)
+    values = picture.volume.array
+    window = choose_window(values, work.options.window, picture.volume.modality, picture.window)
+    scale = choose_scale(values) if work.options.format == "png16" else None
+    facts = _facts(picture, window, scale)
+    targets = [layout.image(case), layout.sidecar(case)]
+    with AtomicFiles() as files:
+        nifti.write(files.file(targets[0]), picture.volume)
+        files.file(targets[1]).write_bytes(json_bytes(facts))
+        if work.options.format != "nifti":
+            targets.append(layout.slice_images(case))
+            pixels = to_8bit(values, window) if scale is None else to_16bit(values, scale)
+            folder = files.folder(targets[2])
+            for number, plane in enumerate(pixels):
+                png.write_grey(folder / f"{number:03d}.png", plane)
+    return CaseResult(tuple(layout.relative(path) for path in targets), facts)
+
+
+def _facts(picture: Picture, window: Window, scale: Scale16 | None) -> dict[str, Any]:
+    grid = picture.volume.geometry
+    notes = list(picture.notes)
+    if scale is not None and not scale.lossless:
+        notes.append(f"16 bits hold its values in steps of {scale.slope:.4g} only")
+    return {
+        **grid.to_dict(),
+        "spacing_mm": list(grid.spacing_mm),
+        "orientation_lps": grid.orientation,
+        "spacing_known": picture.spacing_known,
+        "modality": picture.volume.modality,
+        "dtype": str(picture.volume.array.dtype),
+        "window": asdict(window),
+        "scale16": None if scale is None else asdict(scale),
+        "source_order": list(picture.order),
+        "notes": notes,
+    }

@@ -1,0 +1,158 @@
+"""Predict label maps on the original grids, and pictures to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medprep.errors import CheckpointError, OptionError
+from medprep.files import AtomicFiles
+from medprep.formats import nifti
+from medprep.formats.windowing import Window, to_8bit
+from medprep.stages.base import CaseResult, Context, Summary, artifact_input, run_cases, task
+from medprep.stages.split import role
+from medprep.workspace.database import Artifact, CaseRow
+from medprep.workspace.layout import Layout
+from medprep.workspace.workspace import Workspace
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Options of ``predict``.
+
+    Parameters
+    ----------
+    run
+        Which model; None takes the one trained last.
+    cases
+        ``held-out``: everything but the training fold (test, validation, without labels);
+        ``all``: the training fold too.
+    device
+        ``cpu``, ``cuda``, ``mps`` or ``auto``.
+    """
+
+    run: str | None = None
+    cases: Literal["held-out", "all"] = "held-out"
+    device: str = "auto"
+
+    name: ClassVar[str] = "predict"
+    needs: ClassVar[tuple[str, ...]] = ("train",)
+
+    def __post_init__(self) -> None:
+        if self.cases not in ("held-out", "all"):
+            raise OptionError(f"--cases is '{self.cases}'; wanted is held-out or all")
+
+    def perform(self, context: Context) -> Summary:
+        """Predict every case that is up for it."""
+        workspace = context.workspace
+        trained = find_run(workspace, self.run)
+        fold = int(trained.facts["options"]["fold"])
+        images, labels = workspace.current("convert"), workspace.current("extract")
+        tasks = []
+        for row in workspace.database.cases():
+            if row.name not in images or (self.cases == "held-out" and role(row, fold) == "train"):
+                continue
+            image, reference = images[row.name], labels.get(row.name)
+            inputs = [artifact_input(one) for one in (trained, image, reference) if one is not None]
+            payload = _Payload(
+                workspace.layout,
+                row.name,
+                trained.subject,
+                image.facts,
+                reference is not None,
+                self.device,
+            )
+            subject = f"{trained.subject}/{row.name}"
+            tasks.append(
+                task("predict", _VERSION, subject, inputs, {"device": self.device}, payload)
+            )
+        # One process: the net itself uses all processors, and its numbers depend on how many.
+        summary = run_cases(context, "predict", tasks, _predict, jobs=1)
+        unlabelled = [row.name for row in workspace.database.cases() if not row.labelled]
+        if unlabelled:
+            summary.lines.append(f"without labels, so never scored: {', '.join(unlabelled)}")
+        summary.facts = {"run": trained.subject}
+        return summary
+
+
+def find_run(workspace: Workspace, wanted: str | None) -> Artifact:
+    """Give the trained run that is named, or the last one.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none such, or its training data have changed since.
+    """
+    runs = workspace.current("train")
+    if wanted is None:
+        step = workspace.database.steps().get("train")
+        options: dict[str, Any] = step.options if step else {}
+        wanted = options.get("run") or f"{options.get('model')}-fold{options.get('fold')}"
+    if wanted not in runs:
+        have = ", ".join(runs) or "none"
+        raise CheckpointError(
+            f"no model '{wanted}' that fits the data as they are now (have {have}); train it: "
+            f"medprep train --run {wanted}"
+        )
+    return runs[wanted]
+
+
+@dataclass(frozen=True)
+class _Payload:
+    layout: Layout
+    case: str
+    run: str
+    image: dict[str, Any]
+    labelled: bool
+    device: str
+
+
+def _predict(work: _Payload) -> CaseResult:
+    from medprep.inference.predict import load_predictor
+
+    layout, case, run = work.layout, work.case, work.run
+    window = Window(**work.image["window"])
+    volume = nifti.read(layout.image(case))
+    predictor = load_predictor(layout.model(run) / "model.safetensors", work.device)
+    labels = predictor.predict(volume, (window.low, window.high))
+    reference = nifti.read_labels(layout.labels(case)) if work.labelled else None
+    targets = [layout.prediction(run, case), layout.prediction_pictures(run, case)]
+    with AtomicFiles() as files:
+        nifti.write(files.file(targets[0]), volume.label(labels, {}))
+        _write_triples(files.folder(targets[1]), to_8bit(volume.array, window), reference, labels)
+    voxels = np.bincount(labels.ravel()).tolist()
+    return CaseResult(tuple(layout.relative(path) for path in targets), {"voxels": voxels})
+
+
+def _write_triples(
+    folder: Path,
+    pictures: NDArray[np.uint8],
+    reference: NDArray[Any] | None,
+    predicted: NDArray[Any],
+) -> None:
+    """Write picture, reference and prediction side by side for each slice."""
+    from PIL import Image
+
+    from medprep.formats.png import palette
+    from medprep.reporting.figures import triple
+
+    colours = palette(256)
+    for number, picture in enumerate(pictures):
+        known = None if reference is None else reference[number]
+        panels = triple(picture, known, predicted[number], colours)
+        Image.fromarray(panels).save(folder / f"{number:03d}.png")
+
+
+def held_out(rows: list[CaseRow], fold: int) -> tuple[str, list[CaseRow]]:
+    """Give the fold that scores a run: test, or validation where nobody is in test."""
+    for name in ("test", "val"):
+        chosen = [row for row in rows if role(row, fold) == name]
+        if chosen:
+            return name, chosen
+    return "", []

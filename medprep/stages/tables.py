@@ -1,0 +1,40 @@
+"""``cases.csv``: each case, where it stands, and what became of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from medprep.files import write_bytes
+from medprep.workspace.workspace import Workspace
+
+_COLUMNS = ("convert", "extract", "clean", "augment")
+
+
+def write_cases(workspace: Workspace) -> None:
+    """Write the table anew; nothing before the first split."""
+    rows = workspace.database.cases()
+    if not rows:
+        return
+    made = {stage: workspace.current(stage) for stage in _COLUMNS}
+    failed = {(one.stage, one.subject): one for one in workspace.database.failures()}
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["case", "patient", "sequence", "modality", "labelled", "fold", "part", "slices"]
+        + [*_COLUMNS, "reason"]
+    )
+    for row in rows:
+        reasons = [
+            f"{s}: {failed[s, row.name].message}" for s in _COLUMNS if (s, row.name) in failed
+        ]
+        states = [
+            "failed" if (stage, row.name) in failed else "ok" if row.name in made[stage] else ""
+            for stage in _COLUMNS
+        ]
+        table.writerow(
+            [row.name, row.patient, row.sequence, row.modality, "yes" if row.labelled else "no"]
+            + [row.fold, "" if row.part is None else row.part, row.slices]
+            + [*states, "; ".join(reasons)]
+        )
+    write_bytes(workspace.layout.root / "cases.csv", text.getvalue().encode())

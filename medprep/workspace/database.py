@@ -1,0 +1,271 @@
+"""The workspace's memory in SQLite: cases, artifacts with their keys, failures, steps.
+
+Only the driver process writes, one transaction per case, so that a kill at any moment leaves
+either the old record or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medprep.errors import NewerError, WorkspaceError
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE cases (
+    name TEXT PRIMARY KEY, patient TEXT NOT NULL, sequence TEXT NOT NULL, modality TEXT NOT NULL,
+    reader TEXT NOT NULL, labelled INTEGER NOT NULL, fold TEXT NOT NULL, part INTEGER,
+    slices INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    picture_key TEXT NOT NULL, mask_key TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE artifacts (
+    stage TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL,
+    inputs TEXT NOT NULL, files TEXT NOT NULL, facts TEXT NOT NULL,
+    PRIMARY KEY (stage, subject)
+) WITHOUT ROWID;
+CREATE TABLE failures (
+    stage TEXT NOT NULL, subject TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+    PRIMARY KEY (stage, subject)
+) WITHOUT ROWID;
+CREATE TABLE steps (
+    id INTEGER PRIMARY KEY, stage TEXT NOT NULL, options TEXT NOT NULL, command TEXT NOT NULL,
+    versions TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, status TEXT NOT NULL
+);
+CREATE INDEX steps_by_stage ON steps (stage, id);
+"""
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """A case: what it is, where it stands in the split, and what its source files hash to."""
+
+    name: str
+    patient: str
+    sequence: str
+    modality: str
+    reader: str
+    labelled: bool
+    fold: str
+    part: int | None
+    slices: int
+    bytes: int
+    picture_key: str
+    mask_key: str
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing an artifact was made from: ``key`` is its key at that time."""
+
+    stage: str
+    subject: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a stage made for a case or a run: files, facts, and the key of how it was made."""
+
+    stage: str
+    subject: str
+    key: str
+    inputs: tuple[Input, ...]
+    files: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """Why a stage could not make something."""
+
+    stage: str
+    subject: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of a stage with all its options."""
+
+    stage: str
+    options: dict[str, Any]
+    command: str
+    versions: dict[str, str]
+    started: str
+    status: str
+
+
+class Database:
+    """The tables of one workspace.
+
+    Parameters
+    ----------
+    path
+        Made if missing, unless ``readonly``.
+    readonly
+        Open beside a writer, for looking only.
+
+    Raises
+    ------
+    NewerError
+        If a newer medprep wrote it.
+    WorkspaceError
+        If it is no database.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self.path = path
+        mode = "?mode=ro" if readonly else ""
+        try:
+            self._db = sqlite3.connect(f"{path.absolute().as_uri()}{mode}", uri=True, timeout=30)
+            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+            if version == 0 and not readonly:
+                self._db.executescript(
+                    f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
+                )
+        except sqlite3.Error as error:
+            raise WorkspaceError(
+                f"the workspace's database cannot be used: {error}", path=path
+            ) from error
+        if version > SCHEMA_VERSION:
+            raise NewerError(
+                f"this workspace was written by a newer medprep (schema {version}, known is "
+                f"{SCHEMA_VERSION}); install that version or use another --workspace",
+                path=path,
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def meta(self) -> dict[str, Any]:
+        """Give what is known of the data set as a whole."""
+        rows = self._db.execute("SELECT name, value FROM meta")
+        return {name: json.loads(value) for name, value in rows}
+
+    def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:
+        """Replace the data set's facts and cases; what was made of vanished cases is forgotten."""
+        rows = [tuple(vars(case).values()) for case in cases]
+        with self._db:
+            self._db.execute("DELETE FROM meta")
+            self._db.execute("DELETE FROM cases")
+            self._db.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [(name, json.dumps(value, sort_keys=True)) for name, value in meta.items()],
+            )
+            self._db.executemany(
+                "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            for table in ("artifacts", "failures"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE stage IN ('convert', 'extract', 'clean', 'augment')"  # noqa: S608
+                    " AND subject NOT IN (SELECT name FROM cases)"
+                )
+
+    def cases(self) -> list[CaseRow]:
+        """Give all cases in the order of their names."""
+        rows = self._db.execute("SELECT * FROM cases ORDER BY name")
+        return [CaseRow(*row[:5], bool(row[5]), *row[6:]) for row in rows]
+
+    def artifacts(self, stage: str) -> dict[str, Artifact]:
+        """Give what a stage made, by subject."""
+        rows = self._db.execute(
+            "SELECT subject, key, inputs, files, facts FROM artifacts WHERE stage = ?", (stage,)
+        )
+        return {
+            subject: Artifact(
+                stage,
+                subject,
+                key,
+                tuple(Input(*one) for one in json.loads(inputs)),
+                tuple(json.loads(files)),
+                json.loads(facts),
+            )
+            for subject, key, inputs, files, facts in rows
+        }
+
+    def put(self, artifact: Artifact) -> None:
+        """Record what was made; an earlier failure of the same is forgotten."""
+        inputs = [[one.stage, one.subject, one.key] for one in artifact.inputs]
+        with self._db:
+            self._forget(artifact.stage, artifact.subject)
+            self._db.execute(
+                "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    artifact.stage,
+                    artifact.subject,
+                    artifact.key,
+                    json.dumps(inputs),
+                    json.dumps(artifact.files),
+                    json.dumps(artifact.facts, sort_keys=True),
+                ),
+            )
+
+    def put_failure(self, failure: FailureRow) -> None:
+        """Record why something could not be made; an earlier artifact of it is forgotten."""
+        with self._db:
+            self._forget(failure.stage, failure.subject)
+            self._db.execute(
+                "INSERT INTO failures VALUES (?, ?, ?, ?)", tuple(vars(failure).values())
+            )
+
+    def forget(self, stage: str, subjects: Sequence[str]) -> None:
+        """Drop records before their files are made again."""
+        with self._db:
+            for subject in subjects:
+                self._forget(stage, subject)
+
+    def failures(self) -> list[FailureRow]:
+        """Give all recorded failures."""
+        rows = self._db.execute("SELECT * FROM failures ORDER BY subject, stage")
+        return [FailureRow(*row) for row in rows]
+
+    def begin(self, step: Step) -> int:
+        """Record that a stage starts and give its number."""
+        with self._db:
+            cursor = self._db.execute(
+                "INSERT INTO steps (stage, options, command, versions, started, status)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    step.stage,
+                    json.dumps(step.options),
+                    step.command,
+                    json.dumps(step.versions),
+                    step.started,
+                    step.status,
+                ),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def end(self, number: int, status: str, ended: str) -> None:
+        """Record how a stage ended."""
+        with self._db:
+            self._db.execute(
+                "UPDATE steps SET status = ?, ended = ? WHERE id = ?", (status, ended, number)
+            )
+
+    def steps(self) -> dict[str, Step]:
+        """Give the last step of each stage, by stage."""
+        rows = self._db.execute(
+            "SELECT stage, options, command, versions, started, status FROM steps"
+            " WHERE id IN (SELECT MAX(id) FROM steps GROUP BY stage)"
+        )
+        return {
+            stage: Step(stage, json.loads(options), command, json.loads(versions), started, status)
+            for stage, options, command, versions, started, status in rows
+        }
+
+    def _forget(self, stage: str, subject: str) -> None:
+        for table in ("artifacts", "failures"):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE stage = ? AND subject = ?",  # noqa: S608
+                (stage, subject),
+            )

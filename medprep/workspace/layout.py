@@ -1,0 +1,92 @@
+"""Where things lie in a workspace. Stable: people and other programs read these paths.
+
+::
+
+    medprep.sqlite                  cases, artifacts with their keys, steps
+    cases.csv  splits.json          the same for people; splits.json as nnU-Net has it
+    report.html
+    images/<case>.nii.gz .json      the picture and its sidecar (grid, window, 16-bit scale)
+    labels/<case>.nii.gz            organs as extracted
+    cleaned/<case>.nii.gz           organs as training reads them
+    slices/<case>/images|labels/NNN.png
+    augmented/<case>/<copy>/images|labels/NNN.png
+    models/<run>/                   model.safetensors model.json log.csv curve.png
+    predictions/<run>/<case>.nii.gz and <case>/NNN.png
+    metrics/<run>.json .csv
+    private/                        mode 0700: source paths, id map, key, debug log
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one workspace; nothing is read or written here."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The database of cases, artifacts and steps."""
+        return self.root / "medprep.sqlite"
+
+    @property
+    def private(self) -> Path:
+        """The folder nobody else may read."""
+        return self.root / "private"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.root / "report.html"
+
+    def image(self, case: str) -> Path:
+        """Give the picture of a case."""
+        return self.root / "images" / f"{case}.nii.gz"
+
+    def sidecar(self, case: str) -> Path:
+        """Give the JSON that lets slices go back to the picture's grid."""
+        return self.root / "images" / f"{case}.json"
+
+    def labels(self, case: str) -> Path:
+        """Give the organs of a case as extracted."""
+        return self.root / "labels" / f"{case}.nii.gz"
+
+    def cleaned(self, case: str) -> Path:
+        """Give the organs of a case as cleaned."""
+        return self.root / "cleaned" / f"{case}.nii.gz"
+
+    def slice_images(self, case: str) -> Path:
+        """Give the folder of a case's picture slices."""
+        return self.root / "slices" / case / "images"
+
+    def slice_labels(self, case: str) -> Path:
+        """Give the folder of a case's label slices."""
+        return self.root / "slices" / case / "labels"
+
+    def augmented(self, case: str) -> Path:
+        """Give the folder of a case's augmented copies."""
+        return self.root / "augmented" / case
+
+    def model(self, run: str) -> Path:
+        """Give the folder of a trained model."""
+        return self.root / "models" / run
+
+    def prediction(self, run: str, case: str) -> Path:
+        """Give a predicted label map."""
+        return self.root / "predictions" / run / f"{case}.nii.gz"
+
+    def prediction_pictures(self, run: str, case: str) -> Path:
+        """Give the folder of picture/reference/prediction triples."""
+        return self.root / "predictions" / run / case
+
+    def metrics(self, run: str, ending: str) -> Path:
+        """Give a table of scores, ``.json`` or ``.csv``."""
+        return self.root / "metrics" / f"{run}{ending}"
+
+    def relative(self, path: Path) -> str:
+        """Give a path inside the workspace as it is stored: with forward slashes."""
+        return path.relative_to(self.root).as_posix()

@@ -1,0 +1,148 @@
+"""One process at a time writes a workspace; a dead one's lock is taken over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from medprep.errors import LockedError
+
+_NAME = "medprep.lock"
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock: the process ``pid`` that ran on ``host`` since the boot ``boot``."""
+
+    host: str
+    boot: str
+    pid: int
+
+    @classmethod
+    def me(cls) -> Holder:
+        """Give this process."""
+        return cls(socket.gethostname(), _boot_id(), os.getpid())
+
+    def is_dead(self) -> bool:
+        """Tell whether it certainly runs no more; another host's process never is certain."""
+        if self.host != socket.gethostname():
+            return False
+        return self.boot != _boot_id() or not _is_alive(self.pid)
+
+
+class Lock:
+    """Hold a workspace for the length of a ``with`` block.
+
+    Parameters
+    ----------
+    folder
+        The workspace; made if missing.
+    wait_s
+        How long to wait for another holder.
+    force
+        Take the lock whoever holds it.
+
+    Raises
+    ------
+    LockedError
+        If another process holds it; names host and process.
+    """
+
+    def __init__(self, folder: Path, *, wait_s: float = 0.0, force: bool = False) -> None:
+        self._path = folder / _NAME
+        self._wait_s = wait_s
+        self._force = force
+
+    def __enter__(self) -> Self:
+        end = time.monotonic() + self._wait_s
+        while not self._take():
+            holder = self._holder()
+            if holder is None or self._force or holder.is_dead():
+                self._remove(holder)
+            elif time.monotonic() >= end:
+                raise LockedError(
+                    f"process {holder.pid} on {holder.host} works in this workspace; wait for it "
+                    "(--wait SECONDS), or if it is surely gone: --break-lock",
+                    path=self._path.parent,
+                )
+            else:
+                time.sleep(_POLL_S)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._holder() == Holder.me():
+            self._path.unlink(missing_ok=True)
+
+    def _take(self) -> bool:
+        # A link appears with its content and fails if the name is taken: nobody ever reads half
+        # a lock, on network file systems too.
+        draft = self._path.with_name(f".{_NAME}.{socket.gethostname()}.{os.getpid()}")
+        draft.write_text(json.dumps(asdict(Holder.me())))
+        try:
+            os.link(draft, self._path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            with contextlib.suppress(FileExistsError), self._path.open("x") as handle:
+                handle.write(draft.read_text())
+                return True
+            return False
+        finally:
+            draft.unlink()
+        return True
+
+    def _remove(self, stale: Holder | None) -> None:
+        """Remove a stale lock, and put it back if it changed hands in between."""
+        aside = self._path.with_name(f".{_NAME}.stale.{os.getpid()}")
+        try:
+            self._path.replace(aside)
+        except FileNotFoundError:
+            return
+        found = _read(aside)
+        if found != stale and not self._force:
+            with contextlib.suppress(OSError):
+                os.link(aside, self._path)
+        aside.unlink()
+
+    def _holder(self) -> Holder | None:
+        return _read(self._path)
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        record = json.loads(path.read_text())
+        return Holder(str(record["host"]), str(record["boot"]), int(record["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # no Linux: the process number must do
+        return ""
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # os.kill would end the process there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
