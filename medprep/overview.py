@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medprep.pipeline import STAGES
+from medprep.stages.base import CHAIN
+from medprep.stages.tables import repeat_command
 from medprep.workspace.database import Database
 from medprep.workspace.workspace import Currency, Workspace
 
@@ -82,25 +82,8 @@ def status(workspace: Path | str = "medprep-work") -> Status:
             stages=_stages(database, len(rows)),
             failures=tuple(f"{one.subject} {one.stage}: {one.message}" for one in failures),
             scores=tuple(_scores(opened)),
-            command=repeat_command(opened),
+            command=repeat_command(opened, str(opened.ledger.source)),
         )
-
-
-def repeat_command(workspace: Workspace, *, source: str | None = None) -> str:
-    """Give one line that does again what was done here.
-
-    Parameters
-    ----------
-    source
-        What to write for the data set's folder; None looks it up in the private ledger.
-    """
-    steps = workspace.database.steps()
-    words = ["medprep"]
-    for stage in STAGES:
-        if stage.name in steps:
-            words.extend(steps[stage.name].command.split())
-    folder = source if source is not None else str(workspace.ledger.source)
-    return " ".join(shlex.quote(folder) if word == "SOURCE" else word for word in words)
 
 
 def _stages(database: Database, cases: int) -> tuple[StageStatus, ...]:
@@ -112,8 +95,7 @@ def _stages(database: Database, cases: int) -> tuple[StageStatus, ...]:
         if name == "split":
             recorded = current = cases
         found.append(StageStatus(name, current, recorded - current, failed[name], step.status))
-    order = [stage.name for stage in STAGES]
-    return tuple(sorted(found, key=lambda one: order.index(one.stage)))
+    return tuple(sorted(found, key=lambda one: CHAIN.index(one.stage)))
 
 
 def _scores(workspace: Workspace) -> list[str]:

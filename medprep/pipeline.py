@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import os
 import platform
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import Any
 from medprep.errors import MedprepError, NothingDoneError, OrderError, WorkspaceError
 from medprep.progress import Progress, Silent
 from medprep.stages.augment import Augment
-from medprep.stages.base import Context, Stage, Summary, command_words, options_of
+from medprep.stages.base import CHAIN, Context, Stage, Summary, command_words, options_of
 from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert
 from medprep.stages.dice import Dice
@@ -33,10 +34,7 @@ from medprep.workspace.workspace import Workspace
 STAGES: tuple[type[Stage], ...] = (
     Split, Convert, Extract, Clean, Augment, Train, Predict, Dice, Report,
 )  # fmt: skip
-"""In the order in which they may stand in a chain."""
-
 _BY_NAME = {stage.name: stage for stage in STAGES}
-_ORDER = [stage.name for stage in STAGES]
 _VERSIONS_OF = ("medprep", "numpy", "pydicom", "torch", "opencv-python", "Augmentor")
 
 
@@ -87,10 +85,10 @@ def check_order(stages: Sequence[Stage]) -> None:
     for one, following in pairwise(stages):
         if one.name == following.name:
             raise OrderError(f"'{one.name}' stands twice in one line")
-        if _ORDER.index(one.name) > _ORDER.index(following.name):
+        if CHAIN.index(one.name) > CHAIN.index(following.name):
             raise OrderError(
                 f"'{following.name}' cannot come after '{one.name}'; the order is: "
-                + " ".join(_ORDER)
+                + " ".join(CHAIN)
             )
 
 
@@ -114,7 +112,7 @@ def expand(stages: Sequence[Stage], recorded: dict[str, Step]) -> list[tuple[Sta
         for need in stage.needs:
             require(need)
         chain.append((stage, True))
-    return sorted(chain, key=lambda pair: _ORDER.index(pair[0].name))
+    return sorted(chain, key=lambda pair: CHAIN.index(pair[0].name))
 
 
 def run(
@@ -176,7 +174,7 @@ def _look_first(stage: Split) -> None:
     try:
         stage.look()
     except MedprepError as error:
-        error.stage = "1 split"
+        error.stage = "split"
         raise
 
 
@@ -191,7 +189,7 @@ def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summa
         Step(
             stage.name,
             {**options_of(stage), **({"source": "SOURCE"} if stage.name == "split" else {})},
-            " ".join(command_words(stage)),
+            shlex.join(command_words(stage)),
             _versions(),
             _now(),
             "running",

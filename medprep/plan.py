@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ def plan(
                 sizes = [_size_of_row(row) for row in opened.database.cases()]
     rows = []
     for stage, asked in expand(stages, recorded):
-        same = stage.name in recorded and recorded[stage.name].command == " ".join(
+        same = stage.name in recorded and recorded[stage.name].command == shlex.join(
             command_words(stage)
         )
         kept = done.get(stage.name, set()) if same else set()
@@ -114,7 +115,7 @@ def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int) -> PlanRow:
     parallel = choose_jobs(jobs, len(taken)) if stage.name != "train" else len(taken)
     return PlanRow(
         title(stage),
-        " ".join(command_words(stage)),
+        shlex.join(command_words(stage)),
         asked,
         len(taken),
         files,

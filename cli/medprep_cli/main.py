@@ -24,6 +24,19 @@ IN_CHAIN = (
 ALONE = ("status", "models", "sample-data")
 
 
+HELP = """From a folder of DICOM with organ masks to a trained model and a Dice to trust.
+
+\b
+Commands follow each other in one line, or run one by one:
+    medprep split CHAOS/ convert extract-liver clean augment train dice report
+Each runs what it needs before it. What is up to date is not made again.
+
+\b
+Exit status: 0 all well, 1 nothing could be done, 2 wrong usage,
+8 some cases failed (they are listed), 130/143 stopped by a signal.
+"""
+
+
 class Stopped(KeyboardInterrupt):
     """SIGTERM arrived."""
 
@@ -32,23 +45,14 @@ class Stopped(KeyboardInterrupt):
     cls=ChainGroup,
     in_chain=IN_CHAIN,
     alone=ALONE,
+    help=HELP,
     subcommand_metavar="COMMAND [ARGS]... [COMMAND [ARGS]...]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @shared_options
 @click.version_option(package_name="medprep")
 def cli() -> None:
-    r"""From a folder of DICOM with organ masks to a trained model and a Dice to trust.
-
-    \b
-    Commands follow each other in one line, or run one by one:
-        medprep split CHAOS/ convert extract-liver clean augment train dice report
-    Each runs what it needs before it. What is up to date is not made again.
-
-    \b
-    Exit status: 0 all well, 1 nothing could be done, 2 wrong usage,
-    8 some cases failed (they are listed), 130/143 stopped by a signal.
-    """
+    """Hold the shared options; the commands do the rest."""
 
 
 @cli.result_callback()

@@ -62,7 +62,7 @@ _OPTIONS = (
         help="Number of processes; 0 for as many as suit.  [default: 0]",
     ),
     _option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
-    _option("--json", is_flag=True, help="One JSON document on standard output, the rest on error."),
+    _option("--json", is_flag=True, help="One JSON document on stdout, all else on stderr."),
     _option("-v", "--verbose", count=True, help="Say more."),
     _option("--overwrite", is_flag=True, help="Make again what is up to date."),
     _option(

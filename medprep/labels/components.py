@@ -91,8 +91,9 @@ def clean_labels(
     A piece is a set of voxels of one label that touch by faces, edges or corners (26 neighbours);
     of equally large ones the piece whose first voxel comes first in C order counts as the largest.
     A hole is a set of background voxels that touch by faces (6 neighbours), does not reach the
-    volume's border and lies against one label alone: a gap between two organs is none. No voxel
-    of an organ ever becomes another organ. Cleaning what is clean changes nothing.
+    volume's border and lies against one label alone: a gap between two organs is none. The place
+    of a dropped piece is background, so a hole where one organ was around it; a voxel of a piece
+    that stays never changes. Cleaning what is clean changes nothing.
 
     Parameters
     ----------

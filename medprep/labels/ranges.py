@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -33,7 +32,7 @@ class Counts:
     organs
         Voxels of each organ wanted, in order; 0 where this mask holds none.
     unmapped
-        Voxels of each grey level above 0 that lies in no organ's range, by grey level.
+        Voxels of each grey level above 0 that lies in no organ's range, in ascending order.
     unmapped_slices
         The slices that hold them, counted from 0.
     """
@@ -41,10 +40,6 @@ class Counts:
     organs: Mapping[str, int]
     unmapped: Mapping[int, int] = field(default_factory=dict)
     unmapped_slices: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "organs", MappingProxyType(dict(self.organs)))
-        object.__setattr__(self, "unmapped", MappingProxyType(dict(sorted(self.unmapped.items()))))
 
 
 def extract_labels(
@@ -98,7 +93,7 @@ def extract_labels(
             slices.append(index)
             for level, count in found.items():
                 strays[level] = strays.get(level, 0) + count
-    counts = Counts(voxels, strays, tuple(slices))
+    counts = Counts(voxels, dict(sorted(strays.items())), tuple(slices))
     if strays and unmapped == "error":
         raise UnmappedError(_unmapped_message(counts, table, others))
     return labels, counts
@@ -175,20 +170,20 @@ def _stray_levels(
 
 def _unmapped_message(counts: Counts, table: OrganTable, others: OrganTable) -> str:
     frequent = sorted(counts.unmapped.items(), key=lambda pair: -pair[1])
-    levels = _first(f"{level} ({count} voxels)" for level, count in frequent)
+    levels = _first("grey level", [f"{level} (voxels: {count})" for level, count in frequent])
+    slices = _first("slice", [str(number) for number in counts.unmapped_slices])
     ranges = [*table.organs, *(organ for organ in others.organs if organ not in table.organs)]
     return (
-        f"slices {_first(str(n) for n in counts.unmapped_slices)} (counted from 0): "
-        f"grey levels {levels} lie in no organ's range (there are {_listed(ranges)}); "
-        "name them with --label NAME LOW HIGH, or take them as background with "
-        "--unmapped background"
+        f"no organ's range holds {levels} in {slices} (counted from 0); "
+        f"the ranges are {_listed(ranges)}; name more with --label NAME LOW HIGH, "
+        "or take the rest as background with --unmapped background"
     )
 
 
-def _first(words: Iterable[str]) -> str:
-    every = list(words)
-    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
-    return ", ".join(every[:_NAMED]) + more
+def _first(word: str, found: list[str]) -> str:
+    plural = "s" if len(found) > 1 else ""
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{word}{plural} {', '.join(found[:_NAMED])}{more}"
 
 
 def _listed(organs: Iterable[Organ]) -> str:

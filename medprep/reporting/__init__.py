@@ -1,1 +1,1 @@
-"""."""
+"""The report: records in, one self-contained HTML file out, with its figures."""

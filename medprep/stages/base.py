@@ -15,6 +15,9 @@ from medprep.workspace.workspace import Workspace
 
 log = logging.getLogger("medprep")
 
+CHAIN = ("split", "convert", "extract", "clean", "augment", "train", "predict", "dice", "report")
+"""The stages in the order in which they may stand in one line."""
+
 
 @dataclass
 class Context:

@@ -90,7 +90,7 @@ def _clean(work: _Payload) -> CaseResult:
     labels = nifti.read_label_map(layout.labels(case))
     names = {int(value): name for value, name in work.facts["names"].items()}
     kept, rows = clean_labels(
-        labels.astype("uint8"), work.facts["voxel_ml"], work.options.rules(), names
+        labels.array, work.facts["voxel_ml"], work.options.rules(), names
     )
     targets = [layout.cleaned(case)]
     with AtomicFiles() as files:

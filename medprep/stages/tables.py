@@ -1,11 +1,13 @@
-"""``cases.csv``: each case, where it stands, and what became of it."""
+"""What people read beside the artifacts: ``cases.csv``, and the line that repeats the work."""
 
 from __future__ import annotations
 
 import csv
 import io
+import shlex
 
 from medprep.files import write_bytes
+from medprep.stages.base import CHAIN
 from medprep.workspace.workspace import Workspace
 
 _COLUMNS = ("convert", "extract", "clean", "augment")
@@ -38,3 +40,13 @@ def write_cases(workspace: Workspace) -> None:
             + [*states, "; ".join(reasons)]
         )
     write_bytes(workspace.layout.root / "cases.csv", text.getvalue().encode())
+
+
+def repeat_command(workspace: Workspace, source: str) -> str:
+    """Give one line that does again what was done here, on the data set in ``source``."""
+    steps = workspace.database.steps()
+    words = ["medprep"]
+    for name in CHAIN:
+        if name in steps:
+            words.extend(shlex.split(steps[name].command))
+    return shlex.join([source if word == "SOURCE" else word for word in words])

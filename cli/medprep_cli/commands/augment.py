@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.augment import Augment
 
 
-@click.command(cls=StageCommand, name="augment")
+@click.command(cls=StageCommand, name="augment", short_help="Turned, flipped, cropped copies.")
 @click.option(
     "--copies", type=int, default=2, show_default=True, metavar="N", help="Copies of each slice."
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.clean import Clean
 
 
-@click.command(cls=StageCommand, name="clean")
+@click.command(cls=StageCommand, name="clean", short_help="Drop what cannot be an organ.")
 @click.option(
     "--largest/--no-largest",
     default=True,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.convert import Convert
 
 
-@click.command(cls=StageCommand, name="convert")
+@click.command(cls=StageCommand, name="convert", short_help="DICOM to NIfTI and PNG slices.")
 @click.option(
     "--format",
     type=click.Choice(["png", "png16", "nifti"]),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.dice import Dice
 
 
-@click.command(cls=StageCommand, name="dice")
+@click.command(cls=StageCommand, name="dice", short_help="Score them, conventions named.")
 @click.option("--run", metavar="NAME", help="Which model.  [default: the one trained last]")
 @click.option(
     "--reference", type=click.Choice(["extracted", "cleaned"]), default="extracted",

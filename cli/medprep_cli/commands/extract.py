@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.extract import Extract
 
 
-@click.command(cls=StageCommand, name="extract")
+@click.command(cls=StageCommand, name="extract", short_help="Masks to label maps by grey level.")
 @click.option(
     "--organ",
     multiple=True,

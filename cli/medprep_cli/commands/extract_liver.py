@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.extract import Extract
 
 
-@click.command(cls=StageCommand, name="extract-liver")
+@click.command(cls=StageCommand, name="extract-liver", short_help="The same, for the liver alone.")
 @click.option(
     "--unmapped", type=click.Choice(["error", "background"]), default="error", show_default=True,
     help="What a grey level in no organ's range is.",

@@ -10,7 +10,7 @@ import click
 from medprep_cli.options import shared, shared_options
 
 
-@click.command(name="models")
+@click.command(name="models", short_help="The nets there are.")
 @shared_options
 @click.pass_context
 def command(ctx: click.Context) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.predict import Predict
 
 
-@click.command(cls=StageCommand, name="predict")
+@click.command(cls=StageCommand, name="predict", short_help="Label maps of held-out patients.")
 @click.option("--run", metavar="NAME", help="Which model.  [default: the one trained last]")
 @click.option(
     "--cases",

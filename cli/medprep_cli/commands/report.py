@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.report import Report
 
 
-@click.command(cls=StageCommand, name="report")
+@click.command(cls=StageCommand, name="report", short_help="One page of everything.")
 @shared_options
 def command() -> Report:
     """Write report.html: one page, no network, everything that was done and found."""

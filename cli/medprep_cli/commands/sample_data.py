@@ -10,7 +10,7 @@ import click
 from medprep_cli.options import shared, shared_options
 
 
-@click.command(name="sample-data")
+@click.command(name="sample-data", short_help="Write a made-up data set.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--seed", type=int, default=2026, show_default=True, help="Which phantom patients.")
 @shared_options

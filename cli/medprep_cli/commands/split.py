@@ -17,7 +17,7 @@ _PRESETS = (
 )  # fmt: skip
 
 
-@click.command(cls=StageCommand, name="split")
+@click.command(cls=StageCommand, name="split", short_help="Find cases, put patients into folds.")
 @click.argument("source", type=click.Path())
 @click.option(
     "--preset",

@@ -9,7 +9,7 @@ import click
 from medprep_cli.options import shared, shared_options
 
 
-@click.command(name="status")
+@click.command(name="status", short_help="What is in the workspace.")
 @click.option("--command", "line", is_flag=True, help="Print only the line that repeats the work.")
 @shared_options
 @click.pass_context

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from medprep.stages.train import Train
 
 
-@click.command(cls=StageCommand, name="train")
+@click.command(cls=StageCommand, name="train", short_help="Train a net, keep the best weights.")
 @click.option("--model", default="unet2d", show_default=True, help="See: medprep models.")
 @click.option("--width", type=int, help="Channels of the first level.  [default: 16, GPU 64]")
 @click.option("--epochs", type=int, help="Length of the training in passes over the slices.")
