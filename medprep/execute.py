@@ -1,27 +1,32 @@
 """The one seam through which cases are worked: in this process, or in several.
 
-A worker that dies takes only its own case with it: the case is tried once more in a new process
-and then recorded with the signal or exit status, while the others go on.
+A worker that dies takes only its own case with it: the case is tried once more in another process
+and then recorded with the signal or exit status, while the others go on. Workers share no lock and
+no pipe, so there is nothing that a killed one could hold; when the driver is killed they end too.
 """
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
+import pickle
 import signal
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
+from multiprocessing import connection
 from typing import Any, TypeVar
 
-from medprep.errors import MedprepError
+from medprep.errors import MedprepError, WorkerError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_QUEUED_PER_WORKER = 2
-"""Tasks handed out ahead; more would only hold memory."""
+_LAST_WORDS_S = 5.0
+"""A worker whose pipe has ended gets this long to end by itself."""
 _CASES_PER_WORKER = 4
 """A process takes half a second to start: fewer cases than this do not repay it."""
 
@@ -85,6 +90,11 @@ def map_cases(
     tuple
         The task, and its result or the `Failure` that it ended with. An error of the work never
         raises here; KeyboardInterrupt does, after the workers are stopped.
+
+    Raises
+    ------
+    WorkerError
+        If worker processes cannot even start.
     """
     if jobs <= 1 or len(tasks) <= 1:
         for task in tasks:
@@ -110,49 +120,158 @@ def _guarded(work: Callable[[Task], Result], task: Task) -> Result | Failure:
 def _map_processes(
     work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
 ) -> Iterator[tuple[Task, Result | Failure]]:
-    import multiprocessing
+    waiting: deque[_Job] = deque(_Job(task) for task in tasks)
+    crew = _Crew(work, jobs)
+    try:
+        while waiting or crew.busy:
+            crew.hand_out(waiting)
+            for job, outcome in crew.finished():
+                if not isinstance(outcome, _Death):
+                    yield job.task, outcome
+                elif job.tries == 1:
+                    waiting.append(job)
+                else:
+                    yield job.task, outcome.failure()
+    except BaseException:
+        crew.stop(at_once=True)
+        raise
+    crew.stop()
 
-    from pebble import ProcessExpired, ProcessPool
 
-    # spawn: a forked child of a process that has used threads (torch, SimpleITK) can hang.
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[tuple[Task, int]] = deque((task, 0) for task in tasks)
-    running: dict[Any, tuple[Task, int]] = {}
-    with ProcessPool(max_workers=jobs, context=context, initializer=_ignore_interrupt) as pool:
+@dataclass
+class _Job:
+    """A task and how often it was begun."""
+
+    task: Any
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class _Death:
+    """The end of a worker that was not asked to end."""
+
+    exitcode: int
+
+    def cause(self) -> str:
+        if self.exitcode >= 0:
+            return f"exit status {self.exitcode}"
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs * _QUEUED_PER_WORKER:
-                    task, tries = waiting.popleft()
-                    running[pool.schedule(_guarded, args=(work, task))] = (task, tries)
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    task, tries = running.pop(future)
-                    try:
-                        yield task, future.result()
-                    except ProcessExpired as death:
-                        if tries == 0:
-                            waiting.append((task, 1))
-                        else:
-                            yield task, _death(death.exitcode)
-        except BaseException:
-            pool.stop()
-            raise
-
-
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the driver, which stops the workers in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _death(exitcode: int | None) -> Failure:
-    code = exitcode or 0
-    cause = f"exit status {code}"
-    if code < 0:
-        try:
-            cause = f"signal {-code} ({signal.Signals(-code).name})"
+            return f"signal {-self.exitcode} ({signal.Signals(-self.exitcode).name})"
         except ValueError:
-            cause = f"signal {-code}"
-    text = f"its worker process died twice, at last of {cause}"
-    if code == -9:
-        text += "; was memory short? try fewer --jobs"
-    return Failure("worker", text, None, cause)
+            return f"signal {-self.exitcode}"
+
+    def failure(self) -> Failure:
+        text = f"its worker process died twice, at last of {self.cause()}"
+        if self.exitcode == -9:
+            text += "; was memory short? try fewer --jobs"
+        return Failure("worker", text, None, self.cause())
+
+
+class _Worker:
+    """A process that works one task at a time, over a pipe that it shares with nobody."""
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        # spawn: a forked child of a process that has used threads (torch, SimpleITK) can hang.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self.process.start()
+        theirs.close()  # so that the death of the process ends the pipe
+        self.ready = False
+        self.job: _Job | None = None
+
+    def begin(self, job: _Job) -> None:
+        job.tries += 1
+        self.job = job
+        with contextlib.suppress(OSError):  # it just died: its pipe will tell
+            self.pipe.send((job.task,))
+
+    def buried(self) -> _Death:
+        """Wait for its end and tell how it came."""
+        self.process.join(_LAST_WORDS_S)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+        return _Death(self.process.exitcode or 0)
+
+
+class _Crew:
+    """The workers, started as they are needed."""
+
+    def __init__(self, work: Callable[[Any], Any], jobs: int) -> None:
+        self._work = work
+        self._jobs = jobs
+        self._workers: dict[Any, _Worker] = {}
+        self._stillborn = 0
+
+    @property
+    def busy(self) -> int:
+        return sum(1 for worker in self._workers.values() if worker.job is not None)
+
+    def hand_out(self, waiting: deque[_Job]) -> None:
+        """Give each idle worker a task, and start workers while tasks are left over."""
+        for worker in self._workers.values():
+            if waiting and worker.ready and worker.job is None:
+                worker.begin(waiting.popleft())
+        for _ in range(min(self._jobs, self.busy + len(waiting)) - len(self._workers)):
+            worker = _Worker(self._work)
+            self._workers[worker.pipe] = worker
+
+    def finished(self) -> Iterator[tuple[_Job, Any]]:
+        """Wait for news, and yield each job that ended with its result or its worker's death."""
+        for pipe in connection.wait(list(self._workers)):
+            worker = self._workers[pipe]
+            job, worker.job = worker.job, None
+            try:
+                outcome = worker.pipe.recv()
+            except (EOFError, OSError):
+                del self._workers[pipe]
+                outcome = worker.buried()
+                self._require_start(worker, outcome)
+            else:
+                worker.ready = True
+                self._stillborn = 0
+            if job is not None:
+                yield job, outcome
+
+    def _require_start(self, worker: _Worker, death: _Death) -> None:
+        self._stillborn += not worker.ready
+        if self._stillborn > self._jobs:
+            raise WorkerError(
+                f"worker processes end before they begin ({death.cause()}); a script that uses "
+                "several processes does its work below: if __name__ == '__main__'"
+            )
+
+    def stop(self, *, at_once: bool = False) -> None:
+        for worker in self._workers.values():
+            if at_once or not worker.ready:
+                worker.process.terminate()
+            else:
+                with contextlib.suppress(OSError):
+                    worker.pipe.send(())
+        for worker in self._workers.values():
+            worker.buried()
+
+
+def _serve(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
+    """Work tasks until an empty message or the end of the driver."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver stops its workers in order
+    threading.Thread(target=_die_with_driver, daemon=True).start()
+    pipe.send(None)  # ready
+    with contextlib.suppress(EOFError):
+        while boxed := pipe.recv():
+            outcome = _guarded(work, *boxed)
+            try:
+                pipe.send(outcome)
+            except (pickle.PicklingError, TypeError, AttributeError) as error:
+                text = f"its result cannot be sent: {error}"
+                pipe.send(Failure("internal", text, None, traceback.format_exc()))
+
+
+def _die_with_driver() -> None:
+    """End at once when the driver is killed: who comes next must find nobody writing."""
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        connection.wait([driver.sentinel])
+        os._exit(1)

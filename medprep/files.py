@@ -7,12 +7,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from medprep.errors import WriteError
+from medprep.errors import SourceError, WriteError
 
 PART = ".part"
 """Ending of what is not finished. Whatever bears it after a crash may be deleted."""
@@ -44,17 +44,17 @@ class AtomicFiles:
     def folder(self, final: Path) -> Path:
         """Give a new temporary folder that shall replace the folder ``final``."""
         temporary = self._reserve(final)
-        if temporary.exists():
-            shutil.rmtree(temporary)
         temporary.mkdir()
         return temporary
 
     def _reserve(self, final: Path) -> Path:
+        # The process number: a stray worker of a killed run must not write into our files.
+        temporary = final.with_name(f".{final.name}.{os.getpid()}{PART}")
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
+            _remove(temporary)
         except OSError as error:
             raise _write_error(error, final) from error
-        temporary = final.with_name(f".{final.name}{PART}")
         self._pending.append((temporary, final))
         return temporary
 
@@ -71,21 +71,40 @@ class AtomicFiles:
             if error is None:
                 self._commit()
         except OSError as failure:
-            raise _write_error(failure, self._pending[0][1]) from failure
+            raise _write_error(failure, self._about(failure)) from failure
         finally:
             for temporary, _ in self._pending:
                 _remove(temporary)
-        if isinstance(error, OSError) and not isinstance(error, WriteError) and error.errno:
-            raise _write_error(error, self._pending[0][1] if self._pending else None) from error
+        if isinstance(error, OSError) and error.errno:
+            about = self._about(error)
+            if about is not None:
+                raise _write_error(error, about) from error
+
+    def _about(self, error: OSError) -> Path | None:
+        """Give the final path of what could not be written; None: the error is of other files."""
+        if not self._pending:
+            return None
+        if not isinstance(error.filename, str):  # a full disk names no file: it was the last one
+            return self._pending[-1][1]
+        named = Path(error.filename)
+        for temporary, final in self._pending:
+            if named in (final, final.parent) or temporary in (named, *named.parents):
+                return final
+        return None
 
     def _commit(self) -> None:
         for temporary, _ in self._pending:
-            for path in _files_below(temporary):
+            for path in [*temporary.rglob("*"), temporary]:
                 _sync(path)
         for temporary, final in self._pending:
-            if final.is_dir():
-                shutil.rmtree(final)
-            temporary.replace(final)
+            if final.is_dir() and temporary.is_dir():
+                # Aside first: nobody ever sees a folder that is half deleted.
+                aside = temporary.with_name(f".old{temporary.name}")
+                final.replace(aside)
+                temporary.replace(final)
+                _remove(aside)
+            else:
+                temporary.replace(final)
         for parent in {final.parent for _, final in self._pending}:
             _sync(parent)
 
@@ -104,32 +123,72 @@ def json_bytes(record: Any) -> bytes:
     return (json.dumps(record, indent=2) + "\n").encode()
 
 
-def remove_parts(folder: Path) -> int:
-    """Delete what a killed process left unfinished below ``folder`` and give the number."""
-    found = [path for path in folder.rglob(f".*{PART}") if path.exists()]
+def remove_parts(folder: Path, *, below: bool = True) -> int:
+    """Delete what a killed process left unfinished and give the number.
+
+    Parameters
+    ----------
+    folder
+        Where; a folder that is missing holds nothing.
+    below
+        In the folders below it too.
+    """
+    pattern = f".*.[0-9]*{PART}"
+    found = list(folder.rglob(pattern) if below else folder.glob(pattern))
     for path in found:
         _remove(path)
     return len(found)
 
 
-def walk_files(root: Path) -> Iterator[Path]:
-    """Yield every file below ``root`` in natural order, following links but no loop."""
+def walk_folders(
+    root: Path, unreadable: Callable[[OSError], None]
+) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield ``root`` and every folder below it with its files, following links but no loop.
+
+    Folders and files come in natural order. What is no folder counts as a file: a pipe, a dangling
+    link. ``unreadable`` is called for each folder that cannot be read.
+    """
     seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        status = Path(folder).stat()
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
+        try:
+            status = Path(folder).stat()
+        except OSError as error:
+            unreadable(error)
+            folders.clear()
+            continue
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
         folders.sort(key=natural_key)
-        for name in sorted(names, key=natural_key):
-            yield Path(folder, name)
+        yield Path(folder), [Path(folder, name) for name in sorted(names, key=natural_key)]
+
+
+def walk_files(root: Path) -> Iterator[Path]:
+    """Yield every file below ``root`` as `walk_folders` orders them.
+
+    Raises
+    ------
+    SourceError
+        If a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise SourceError(
+            f"a folder cannot be read ({error.strerror}); give it read permission, or point at "
+            "the folder of the data itself",
+            path=error.filename,
+        ) from error
+
+    for _, files in walk_folders(root, refuse):
+        yield from files
 
 
 def natural_key(name: str | Path) -> list[tuple[int, int, str]]:
-    """Sort key by which ``image_2`` comes before ``image_10``."""
+    """Sort key by which ``image_2`` comes before ``image_10``; no two names share a key."""
     parts = re.split(r"(\d+)", str(name))
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts]
+    key = [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts]
+    return [*key, (-1, 0, str(name))]  # a1 and a01, A and a: else the disk's order would decide
 
 
 def safe_name(text: str, *, longest: int = 64) -> str:
@@ -150,14 +209,11 @@ def digest(record: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _files_below(path: Path) -> list[Path]:
-    return [p for p in path.rglob("*") if p.is_file()] + [path] if path.is_dir() else [path]
-
-
 def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder
+    windows = os.name == "nt"
+    if windows and path.is_dir():  # Windows cannot open a folder
         return
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)  # and syncs what it may write
     try:
         os.fsync(descriptor)
     finally:

@@ -46,7 +46,7 @@ class Geometry:
         shape = tuple(int(n) for n in self.shape)
         if len(shape) != 3 or min(shape) < 1:
             raise GeometryError(f"a volume has three axes of at least one voxel, not {self.shape}")
-        affine = np.array(self.affine, dtype=np.float64)
+        affine = np.array(self.affine, dtype=np.float64) + 0.0  # no -0: equal grids hash equally
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise GeometryError("an affine is a 4x4 matrix of finite numbers")
         if not np.array_equal(affine[3], (0, 0, 0, 1)) or np.linalg.det(affine[:3, :3]) == 0:
@@ -84,7 +84,14 @@ class Geometry:
         direction
             3x3; column ``i`` is the unit vector along array axis ``i``. The default is a plain
             axial stack: slices to superior, rows to posterior, columns to the left.
+
+        Raises
+        ------
+        GeometryError
+            If a spacing is not above 0, or as the class has it.
         """
+        if not all(step > 0 for step in spacing_mm):
+            raise GeometryError(f"spacing is {tuple(spacing_mm)} mm; wanted is above 0")
         affine = np.eye(4)
         affine[:3, :3] = np.asarray(direction, np.float64) * np.asarray(spacing_mm, np.float64)
         affine[:3, 3] = origin_mm

@@ -28,7 +28,7 @@ from medprep.stages.report import Report
 from medprep.stages.split import Split
 from medprep.stages.tables import write_cases
 from medprep.stages.train import Train
-from medprep.workspace.database import Step
+from medprep.workspace.database import Artifact, Step
 from medprep.workspace.workspace import Workspace
 
 STAGES: tuple[type[Stage], ...] = (
@@ -92,25 +92,33 @@ def check_order(stages: Sequence[Stage]) -> None:
             )
 
 
-def expand(stages: Sequence[Stage], recorded: dict[str, Step]) -> list[tuple[Stage, bool]]:
+def expand(
+    stages: Sequence[Stage], recorded: dict[str, Step], trained: dict[str, Artifact]
+) -> list[tuple[Stage, bool]]:
     """Put before each stage those it needs, and say of each whether it was asked for.
 
-    A stage that ran before comes with the options it had then, else with its defaults.
+    A stage that ran before comes with the options it had then, else with its defaults; the
+    training of a run that is named comes with the options of that run.
     """
     chain: list[tuple[Stage, bool]] = []
     present = {stage.name for stage in stages}
 
-    def require(name: str) -> None:
+    def require(name: str, run: str | None) -> None:
         if name in present or name == "split":
             return
         present.add(name)
         for need in _BY_NAME[name].needs:
-            require(need)
-        chain.append((_remembered(name, recorded), False))
+            require(need, run)
+        if name == "train" and run in trained:
+            chain.append((Train(**trained[str(run)].facts["options"]), False))
+        elif name == "predict" and run is not None:
+            chain.append((Predict(run), False))
+        else:
+            chain.append((_remembered(name, recorded), False))
 
     for stage in stages:
         for need in stage.needs:
-            require(need)
+            require(need, getattr(stage, "run", None))
         chain.append((stage, True))
     return sorted(chain, key=lambda pair: CHAIN.index(pair[0].name))
 
@@ -160,7 +168,8 @@ def run(
         )
     summaries: list[Summary] = []
     with Workspace(root, wait_s=wait_s, break_lock=break_lock) as opened, _debug_log(opened):
-        chain = expand(stages, opened.database.steps())
+        database = opened.database
+        chain = expand(stages, database.steps(), database.artifacts("train"))
         for number, (stage, asked) in enumerate(chain, 1):
             context = Context(opened, shown, jobs, overwrite and asked)
             where = f"{number}/{len(chain)} {title(stage)}"

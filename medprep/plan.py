@@ -14,7 +14,7 @@ from medprep.sources.base import SourceCase
 from medprep.stages.augment import Augment
 from medprep.stages.base import Stage, command_words
 from medprep.stages.split import Split
-from medprep.workspace.database import CaseRow, Step
+from medprep.workspace.database import Artifact, CaseRow, Step
 from medprep.workspace.workspace import Workspace
 
 _PACKED = 0.6
@@ -80,17 +80,19 @@ def plan(
     """
     check_order(stages)
     recorded: dict[str, Step] = {}
+    trained: dict[str, Artifact] = {}
     done: dict[str, set[str]] = {}
     if isinstance(stages[0], Split):
         sizes = [_size_of_source(case) for case in stages[0].look().cases]
     if (Path(workspace) / "medprep.sqlite").is_file() or not isinstance(stages[0], Split):
         with Workspace(Path(workspace), readonly=True) as opened:
             recorded = opened.database.steps()
+            trained = opened.database.artifacts("train")
             done = {name: set(opened.current(name)) for name in recorded}
             if not isinstance(stages[0], Split):
                 sizes = [_size_of_row(row) for row in opened.database.cases()]
     rows = []
-    for stage, asked in expand(stages, recorded):
+    for stage, asked in expand(stages, recorded, trained):
         same = stage.name in recorded and recorded[stage.name].command == shlex.join(
             command_words(stage)
         )

@@ -69,6 +69,10 @@ class LabelMap:
             raise LabelError(f"labels are uint8 or uint16, not {self.array.dtype}")
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only mapping cannot be pickled, and label maps go to other processes.
+        return LabelMap, (self.array, self.geometry, dict(self.names))
+
 
 def _require_shape(array: NDArray[Any], geometry: Geometry) -> None:
     if array.shape != geometry.shape:

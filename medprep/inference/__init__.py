@@ -1,1 +1,1 @@
-"""."""
+"""Prediction with trained weights."""

@@ -32,14 +32,15 @@ _STYLE = {
     "grid.linewidth": 0.7,
     "savefig.dpi": 200,
     "text.color": _INK,
+    "text.parse_math": False,  # a dollar in an organ's name is a dollar
     "xtick.color": _QUIET,
     "ytick.color": _QUIET,
 }
 _WIDTH_INCH = 4.8
 _BOX_FROM = 5
 """Cases that a box needs: quartiles of fewer are not worth a picture."""
-_SIDE_PIXELS = 256
-"""A picture whose shorter side is below this is enlarged, so that contours stay thin lines."""
+_SIDE_PIXELS = 512
+"""A picture whose longer side is below this is enlarged, so that outlines stay thin lines."""
 _TINT = 0.45
 """Share of a label's colour in a tinted pixel: the tissue below still shows."""
 
@@ -126,7 +127,7 @@ def overlay(picture: NDArray[np.uint8], labels: NDArray[Any], colours: Sequence[
     Returns
     -------
     bytes
-        A colour PNG, enlarged by a whole factor until its shorter side has 256 pixels. Empty
+        A colour PNG, enlarged by a whole factor until its longer side has 512 pixels. Empty
         labels give the picture.
 
     Raises
@@ -136,14 +137,16 @@ def overlay(picture: NDArray[np.uint8], labels: NDArray[Any], colours: Sequence[
     """
     _require_fitting(picture, labels, colours)
     cv2 = load_cv2()
-    factor = max(1, ceil(_SIDE_PIXELS / min(picture.shape)))
+    factor = max(1, ceil(_SIDE_PIXELS / max(picture.shape)))
     size = (picture.shape[1] * factor, picture.shape[0] * factor)
     grey = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_LINEAR)
     canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-    thickness = max(1, round(min(size) / _SIDE_PIXELS))
+    thickness = 2 * max(1, round(max(size) / _SIDE_PIXELS))
     for label in np.unique(labels[labels > 0]):
         mask = cv2.resize((labels == label).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        # A dark rim keeps a bright line visible on bright tissue.
+        cv2.drawContours(canvas, outlines, -1, (0, 0, 0), thickness + 2, cv2.LINE_AA)
         cv2.drawContours(canvas, outlines, -1, colours[label][::-1], thickness, cv2.LINE_AA)
     return bytes(cv2.imencode(".png", canvas)[1])
 
@@ -223,7 +226,7 @@ def _strip(axes: Axes, place: int, rows: Sequence[ScoreRow]) -> None:
     # Neighbours in rank stand apart, so equal scores do not hide each other.
     heights = [place + (-0.13, 0.0, 0.13)[rank % 3] for rank in range(len(values))]
     axes.plot(values, heights, "o", color=_LOSS, markersize=5, alpha=0.75, markeredgewidth=0)
-    missing = [row.dice for row in rows if row.missing]
+    missing = [row.dice for row in rows if row.dice is not None and row.missing]
     axes.plot(missing, [place] * len(missing), "x", color=_DICE, markersize=7, markeredgewidth=2)
 
 

@@ -89,9 +89,7 @@ def _clean(work: _Payload) -> CaseResult:
     layout, case = work.layout, work.case
     labels = nifti.read_label_map(layout.labels(case))
     names = {int(value): name for value, name in work.facts["names"].items()}
-    kept, rows = clean_labels(
-        labels.array, work.facts["voxel_ml"], work.options.rules(), names
-    )
+    kept, rows = clean_labels(labels.array, work.facts["voxel_ml"], work.options.rules(), names)
     targets = [layout.cleaned(case)]
     with AtomicFiles() as files:
         nifti.write(files.file(targets[0]), LabelMap(kept, labels.geometry, names))

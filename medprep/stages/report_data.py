@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,6 @@ from medprep.reporting.data import (
     FailedCase,
     FoldRow,
     LabelRow,
-    LogRow,
     OrganScore,
     Overlay,
     ReportData,
@@ -29,7 +26,7 @@ from medprep.reporting.data import (
     SeriesRow,
     Training,
 )
-from medprep.stages.tables import repeat_command
+from medprep.stages.tables import read_log, repeat_command
 from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.workspace import Workspace
 
@@ -152,7 +149,7 @@ def _overlays(
 
 def _training(workspace: Workspace, artifact: Artifact) -> Training:
     facts = artifact.facts
-    log = _log(workspace.layout.model(artifact.subject) / "log.csv")
+    log = read_log(workspace.layout.model(artifact.subject) / "log.csv")
     return Training(
         artifact.subject,
         facts["steps"],
@@ -162,18 +159,6 @@ def _training(workspace: Workspace, artifact: Artifact) -> Training:
         log,
         facts["resolved"],
     )
-
-
-def _log(path: Path) -> tuple[LogRow, ...]:
-    with path.open(newline="") as handle:
-        return tuple(
-            LogRow(int(row["step"]), _number(row["loss"]), _number(row["validation_dice"]))
-            for row in csv.DictReader(handle)
-        )
-
-
-def _number(text: str) -> float | None:
-    return float(text) if text else None
 
 
 def _scores(workspace: Workspace, trained: Mapping[str, Artifact]) -> tuple[ScoreTable, ...]:

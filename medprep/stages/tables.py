@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+from pathlib import Path
 
 from medprep.files import write_bytes
+from medprep.reporting.data import LogRow
 from medprep.stages.base import CHAIN
 from medprep.workspace.workspace import Workspace
 
@@ -50,3 +52,16 @@ def repeat_command(workspace: Workspace, source: str) -> str:
         if name in steps:
             words.extend(shlex.split(steps[name].command))
     return shlex.join([source if word == "SOURCE" else word for word in words])
+
+
+def read_log(path: Path) -> tuple[LogRow, ...]:
+    """Read a training log."""
+    with path.open(newline="") as handle:
+        return tuple(
+            LogRow(int(row["step"]), float(row["loss"]), _number(row["validation_dice"]))
+            for row in csv.DictReader(handle)
+        )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None

@@ -11,6 +11,7 @@ from medprep.files import AtomicFiles, safe_name
 from medprep.formats.windowing import Scale16
 from medprep.stages.base import Context, Summary, artifact_input, task
 from medprep.stages.split import role
+from medprep.stages.tables import read_log
 from medprep.workspace.database import Artifact, CaseRow, Input
 from medprep.workspace.workspace import Workspace, fold_key
 
@@ -229,7 +230,7 @@ def _draw_curve(folder: Path) -> None:
     from medprep.reporting.figures import training_curve
 
     with AtomicFiles() as files:
-        files.file(folder / "curve.png").write_bytes(training_curve(folder / "log.csv"))
+        files.file(folder / "curve.png").write_bytes(training_curve(read_log(folder / "log.csv")))
 
 
 def _facts(stage: Train, cases: _Cases, result: TrainingResult) -> dict[str, Any]:
@@ -243,4 +244,18 @@ def _facts(stage: Train, cases: _Cases, result: TrainingResult) -> dict[str, Any
 
 
 def _lines(cases: _Cases, result: TrainingResult) -> list[str]:
-    return []
+    used = result.resolved
+    lines = [
+        f"{used['model']}, width {used['width']}, {result.parameters:,} parameters, "
+        f"{len(cases.names)} organs, on {used['device']}",
+        f"{result.steps} steps of {used['batch_size']} slices of {used['patch'][0]} x "
+        f"{used['patch'][1]}, from {result.slices} slices of {len(cases.train)} cases and "
+        f"{result.augmented_slices} augmented ones",
+        f"kept: {result.choice}"
+        + ("" if result.validation_dice is None else f" ({result.validation_dice:.4f})"),
+    ]
+    if cases.missing:
+        lines.append(f"without labels because they failed before: {', '.join(cases.missing)}")
+    if not result.repeatable:
+        lines.append("this run cannot be repeated to the last digit (a clock or a GPU)")
+    return lines

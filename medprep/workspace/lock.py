@@ -20,22 +20,36 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock: the process ``pid`` that ran on ``host`` since the boot ``boot``."""
+    """Who holds a lock.
+
+    Parameters
+    ----------
+    host, boot
+        Where it runs, and since which boot of that machine.
+    pid
+        Its process number.
+    started
+        When it started: numbers come again, in a restarted container the very same. Empty where
+        the system does not say.
+    """
 
     host: str
     boot: str
     pid: int
+    started: str = ""
 
     @classmethod
     def me(cls) -> Holder:
         """Give this process."""
-        return cls(socket.gethostname(), _boot_id(), os.getpid())
+        return cls(socket.gethostname(), _boot_id(), os.getpid(), _started(os.getpid()))
 
     def is_dead(self) -> bool:
         """Tell whether it certainly runs no more; another host's process never is certain."""
         if self.host != socket.gethostname():
             return False
-        return self.boot != _boot_id() or not _is_alive(self.pid)
+        if self.boot != _boot_id() or not _is_alive(self.pid):
+            return True
+        return bool(self.started) and self.started != _started(self.pid)
 
 
 class Lock:
@@ -44,7 +58,7 @@ class Lock:
     Parameters
     ----------
     folder
-        The workspace; made if missing.
+        The workspace; it exists.
     wait_s
         How long to wait for another holder.
     force
@@ -124,8 +138,9 @@ class Lock:
 def _read(path: Path) -> Holder | None:
     try:
         record = json.loads(path.read_text())
-        return Holder(str(record["host"]), str(record["boot"]), int(record["pid"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        started = str(record.get("started", ""))
+        return Holder(str(record["host"]), str(record["boot"]), int(record["pid"]), started)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -133,6 +148,14 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:  # no Linux: the process number must do
+        return ""
+
+
+def _started(pid: int) -> str:
+    try:
+        # Field 22 of proc_pid_stat(5); the name in field 2 may hold blanks and parentheses.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
         return ""
 
 

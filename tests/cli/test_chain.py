@@ -67,7 +67,9 @@ def test_the_whole_chain(parsed: Any) -> None:
 
 
 def test_values_of_options_may_be_named_like_commands(parsed: Any) -> None:
-    stages, shared = parsed("split", "S", "--workspace", "train", "extract", "--label", "clean", "1", "2")
+    stages, shared = parsed(
+        "split", "S", "--workspace", "train", "extract", "--label", "clean", "1", "2"
+    )
     assert names(stages) == ["split", "extract"]
     assert shared.workspace == Path("train")
     assert stages[1].label == (("clean", 1, 2),)
@@ -104,7 +106,9 @@ def test_usage_errors_exit_2_and_say_why(
     assert wanted in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", ["convert split S", "train train", "dice predict", "clean extract"])
+@pytest.mark.parametrize(
+    "line", ["convert split S", "train train", "dice predict", "clean extract"]
+)
 def test_a_wrong_order_fails_before_anything_runs(
     line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

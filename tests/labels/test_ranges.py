@@ -46,9 +46,9 @@ def test_bounds_are_inclusive(dtype: type) -> None:
 
 
 def test_organs_that_are_not_wanted_are_background() -> None:
-    grey = np.array([[[63, 126, 252]], [[0, 0, 0]]], np.uint8)
+    grey = np.array([[[63, 110, 135]], [[240, 255, 0]], [[0, 0, 0]]], np.uint8)
     labels, counts = extract_labels(grey, LIVER, CHAOS_MR, "error")
-    assert labels.tolist() == [[[1, 0, 0]], [[0, 0, 0]]]
+    assert labels.tolist() == [[[1, 0, 0]], [[0, 0, 0]], [[0, 0, 0]]]
     assert counts.organs == {"liver": 1}
 
 

@@ -1,0 +1,84 @@
+"""Weights in one safetensors file that holds all that is needed to rebuild its net.
+
+No pickle: reading a file never runs code from it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from medprep.errors import CheckpointError, MedprepError
+from medprep.models.registry import build, config_of
+
+_ENTRY = "medprep"
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Write tensors and a JSON record; equal content gives equal bytes."""
+    from safetensors.torch import save_file
+
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(whole, path, metadata={_ENTRY: json.dumps(record, sort_keys=True)})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or not of medprep.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads((file.metadata() or {})[_ENTRY])
+            return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError("there is no such file of weights", path=path) from error
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"no weights of medprep in this file ({type(error).__name__}: {error}); train again or "
+            "give another file",
+            path=path,
+        ) from error
+
+
+def save_model(path: Path, name: str, net: nn.Module, record: dict[str, Any]) -> None:
+    """Write a net.
+
+    Parameters
+    ----------
+    path
+        A temporary path; the caller sees to atomicity.
+    name
+        The net's name in the registry.
+    record
+        What else is known of it, as JSON.
+    """
+    whole = {**record, "model": name, "config": config_of(net)}
+    write_tensors(path, net.state_dict(), whole)
+
+
+def load_model(path: Path, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a net, ready to predict, and give its record.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be used, or its tensors are not those of its net.
+    """
+    tensors, record = read_tensors(path)
+    try:
+        net = build(record["model"], **record["config"])
+        net.load_state_dict(tensors)
+    except (MedprepError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"its weights fit no net we know: {error}", path=path) from error
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.eval(), record

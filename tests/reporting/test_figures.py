@@ -1,0 +1,181 @@
+"""Figures: the same bytes for the same numbers, and pixels where they belong."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from medprep.errors import LabelError
+from medprep.metrics.overlap import summarise
+from medprep.reporting.data import LogRow, OrganScore, ScoreRow, ScoreTable
+from medprep.reporting.figures import dice_strip, overlay, training_curve, triple
+
+COLOURS = ((0, 0, 0), (250, 10, 20), (30, 240, 50))
+LOG = tuple(LogRow(n, 1 / n, n / 20 if n % 5 == 0 else None) for n in range(1, 21))
+ROWS = tuple(ScoreRow(f"p{n}", "liver", 0.8 + n / 50) for n in range(7))
+
+
+def scores(rows: tuple[ScoreRow, ...], *organs: str) -> ScoreTable:
+    nothing = summarise([])
+    summaries = tuple(OrganScore(name, nothing, nothing, nothing, 0, 0) for name in organs)
+    return ScoreTable("run", "test", "extracted", "", len(rows), rows, summaries)
+
+
+def chunks(png: bytes) -> list[bytes]:
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    names, place = [], 8
+    while place < len(png):
+        (length,) = struct.unpack_from(">I", png, place)
+        names.append(png[place + 4 : place + 8])
+        place += 12 + length
+    return names
+
+
+def pixels(png: bytes) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+DRAWN: list[Callable[[], bytes]] = [
+    lambda: training_curve(LOG),
+    lambda: dice_strip(scores(ROWS, "liver")),
+    lambda: overlay(np.full((9, 9), 7, np.uint8), np.eye(9, dtype=np.uint8), COLOURS),
+]
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_equal_numbers_give_equal_bytes_without_names_or_dates(draw: Callable[[], bytes]) -> None:
+    first = draw()
+    assert first == draw()
+    assert set(chunks(first)) <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+
+
+@pytest.mark.parametrize("draw", DRAWN[:2])
+def test_settings_of_the_user_change_nothing_and_stay(draw: Callable[[], bytes]) -> None:
+    import matplotlib
+
+    plain = draw()
+    with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30}):
+        assert draw() == plain
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_curve_shows_the_numbers() -> None:
+    other = (*LOG[:-1], LogRow(20, 0.9, 1.0))
+    assert training_curve(LOG) != training_curve(other)
+
+
+def test_curve_without_validation_has_one_panel() -> None:
+    alone = tuple(LogRow(row.step, row.loss, None) for row in LOG)
+    assert pixels(training_curve(alone)).shape[0] < pixels(training_curve(LOG)).shape[0]
+
+
+def test_curve_of_nothing_is_empty_axes() -> None:
+    assert chunks(training_curve(()))[0] == b"IHDR"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (),
+        (ScoreRow("p", "liver", None),),
+        (ScoreRow("p", "liver", 0.0, missing=True),),
+        ROWS[:2],
+    ],
+)
+def test_strip_of_few_or_no_scores(rows: tuple[ScoreRow, ...]) -> None:
+    assert chunks(dice_strip(scores(rows, "liver")))[0] == b"IHDR"
+    assert chunks(dice_strip(scores(rows)))[0] == b"IHDR"
+
+
+def test_strip_marks_a_missing_prediction_apart() -> None:
+    given, gone = ScoreRow("p", "liver", 0.0), ScoreRow("p", "liver", 0.0, missing=True)
+    assert dice_strip(scores((given,), "liver")) != dice_strip(scores((gone,), "liver"))
+
+
+def test_strip_takes_a_dollar_for_a_dollar() -> None:
+    rows = (ScoreRow("p", r"$\frac$", 0.5),)
+    assert chunks(dice_strip(scores(rows, r"$\frac$")))[0] == b"IHDR"
+
+
+def test_overlay_without_labels_is_the_picture() -> None:
+    picture = np.arange(400 * 600, dtype=np.uint32).reshape(400, 600).astype(np.uint8)
+    shown = pixels(overlay(picture, np.zeros(picture.shape, np.uint8), COLOURS))
+    assert np.array_equal(shown, np.repeat(picture[..., None], 3, axis=2))
+
+
+def test_overlay_draws_outlines_in_red_green_blue() -> None:
+    picture = np.full((512, 512), 100, np.uint8)
+    labels = np.zeros(picture.shape, np.uint16)
+    labels[100:200, 300:400] = 1
+    labels[300:400, 100:200] = 2
+    shown = pixels(overlay(picture, labels, COLOURS))
+    assert tuple(shown[100, 350]) == COLOURS[1]
+    assert tuple(shown[350, 100]) == COLOURS[2]
+    assert tuple(shown[150, 350]) == tuple(shown[350, 150]) == tuple(shown[5, 5]) == (100,) * 3
+
+
+@settings(deadline=None)  # the first picture pays for importing OpenCV
+@given(
+    arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.just(9))
+)
+def test_overlay_enlarges_by_a_whole_factor(picture: NDArray[np.uint8]) -> None:
+    rows, columns = pixels(overlay(picture, np.zeros(picture.shape, np.uint8), COLOURS)).shape[:2]
+    assert max(rows, columns) >= 512
+    assert rows % picture.shape[0] == columns % picture.shape[1] == 0
+    assert rows // picture.shape[0] == columns // picture.shape[1]
+
+
+SLICES = st.tuples(st.integers(1, 8), st.integers(1, 8)).flatmap(
+    lambda shape: st.tuples(
+        arrays.arrays(np.uint8, shape),
+        arrays.arrays(np.uint16, shape, elements=st.integers(0, 2)),
+        arrays.arrays(np.uint8, shape, elements=st.integers(0, 2)),
+    )
+)
+
+
+@settings(deadline=None)
+@given(SLICES)
+def test_triple_tints_labels_and_nothing_else(
+    planes: tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint8]],
+) -> None:
+    picture, reference, predicted = planes
+    columns = picture.shape[1]
+    shown = triple(picture, reference, predicted, COLOURS)
+    assert shown.shape == (picture.shape[0], 3 * columns, 3)
+    assert shown.dtype == np.uint8
+    grey = np.repeat(picture[..., None], 3, axis=2)
+    assert np.array_equal(shown[:, :columns], grey)
+    for place, labels in ((1, reference), (2, predicted)):
+        panel = shown[:, place * columns : (place + 1) * columns]
+        assert np.array_equal(panel[labels == 0], grey[labels == 0])
+        for label in (1, 2):
+            mixed = 0.55 * grey[labels == label] + 0.45 * np.array(COLOURS[label])
+            assert np.abs(panel[labels == label] - mixed).max(initial=0) <= 0.51
+
+
+def test_triple_without_reference_has_two_panels() -> None:
+    picture = np.zeros((2, 3), np.uint8)
+    assert triple(picture, None, picture, COLOURS).shape == (2, 6, 3)
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    picture = np.zeros((4, 4), np.uint8)
+    with pytest.raises(LabelError, match="label 3 has no colour"):
+        overlay(picture, np.full((4, 4), 3), COLOURS)
+    with pytest.raises(LabelError, match=r"shape \(4, 5\)"):
+        overlay(picture, np.zeros((4, 5), np.uint8), COLOURS)
+    with pytest.raises(LabelError, match="label 3 has no colour"):
+        triple(picture, None, np.full((4, 4), 3), COLOURS)
+    with pytest.raises(LabelError, match="wanted are two axes"):
+        triple(picture, np.zeros((1, 4, 4), np.uint8), picture, COLOURS)
