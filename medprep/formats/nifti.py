@@ -6,6 +6,7 @@ stored with the column index running fastest, so ``[slice, row, column]`` goes t
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ _HEADER_BYTES = 348
 _OFFSET = 352
 _TYPES: dict[int, str] = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8",
+    1280: "u8",
 }  # fmt: skip
 _CODES = {kind: code for code, kind in _TYPES.items()}
 _MILLIMETRES = 2
+_UNIT_MM = {1: 1000.0, 3: 0.001}
+"""Metres and micrometres; anything else is taken for millimetres."""
 _SCANNER = 1
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SNAP = 1e-3
@@ -42,14 +46,16 @@ def write(path: Path, volume: Volume | LabelMap) -> None:
     Raises
     ------
     FormatError
-        If NIfTI has no such data type.
+        If NIfTI has no such data type, or not so many voxels an axis.
+    GeometryError
+        If the axes are not at right angles.
     """
     array = np.ascontiguousarray(volume.array)
     kind = array.dtype.str[1:]
     if kind not in _CODES:
         raise FormatError(f"NIfTI-1 holds no {array.dtype}", path=path)
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    content = _header(volume.geometry, kind) + little.tobytes()
+    content = _header(volume.geometry, kind, path) + little.tobytes()
     if ".gz" in path.name:
         from isal import igzip
 
@@ -76,7 +82,10 @@ def read(path: Path) -> Volume:
     content = _content(path)
     header = _Header(content, path)
     array = header.array(content)
-    return Volume(array, Geometry(array.shape, header.affine_lps()))
+    try:
+        return Volume(array, Geometry(array.shape, header.affine_lps()))
+    except GeometryError as error:
+        raise GeometryError(error.message, path=path) from error
 
 
 def read_label_map(path: Path) -> LabelMap:
@@ -110,15 +119,24 @@ def read_labels(path: Path) -> NDArray[Any]:
 
 
 def _content(path: Path) -> bytes:
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise FormatError("cannot be read: no regular file", path=path)
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
+        with path.open("rb") as handle:
+            packed = handle.read(2) == b"\x1f\x8b"
+            handle.seek(0)
+            if not packed:
+                return handle.read()
             from isal import igzip
 
-            content = igzip.decompress(content)
-    except (OSError, EOFError, ValueError) as error:
-        raise FormatError(f"cannot be read: {error}", path=path) from error
-    return content
+            with igzip.open(handle) as unpacked:
+                # No more than the header speaks of: a small file may unpack to terabytes. The one
+                # byte beyond makes the checksum be checked.
+                head = unpacked.read(_OFFSET)
+                return head + unpacked.read(max(0, _Header(head, path).end - len(head)) + 1)
+    except (OSError, EOFError) as error:
+        text = getattr(error, "strerror", None) or error
+        raise FormatError(f"cannot be read: {text}", path=path) from error
 
 
 class _Header:
@@ -137,7 +155,11 @@ class _Header:
         if not self.kind:
             raise FormatError(f"data type {self._get(content, 'h', 70)[0]}: not grey", path=path)
         self.pixdim = self._get(content, "8f", 76)
-        self.offset = int(self._get(content, "f", 108)[0])
+        self.unit_mm = _UNIT_MM.get(content[123] & 7, 1.0)
+        offset = self._get(content, "f", 108)[0]
+        if not _HEADER_BYTES <= offset < _LARGEST_BYTES:
+            raise FormatError(f"voxels cannot begin at byte {offset:g}", path=path)
+        self.offset = int(offset)
         self.slope, self.intercept = self._get(content, "2f", 112)
         self.qform_code, self.sform_code = self._get(content, "2h", 252)
         self.quaternion = self._get(content, "6f", 256)
@@ -157,15 +179,22 @@ class _Header:
             )
         return (dim[3] if axes > 2 else 1, dim[2], dim[1])
 
+    @property
+    def end(self) -> int:
+        """Where the voxels end."""
+        bytes_ = math.prod(self.shape) * np.dtype(self.kind).itemsize
+        if bytes_ > _LARGEST_BYTES:
+            raise FormatError(f"impossible size: {self.shape} voxels", path=self.path)
+        return self.offset + bytes_
+
     def array(self, content: bytes) -> NDArray[Any]:
-        kind = np.dtype(self.order + self.kind)
-        voxels = int(np.prod([int(n) for n in self.shape], dtype=object))
-        wanted = voxels * kind.itemsize
-        if self.offset < _HEADER_BYTES or wanted > min(len(content) - self.offset, _LARGEST_BYTES):
+        if len(content) < self.end:
             raise FormatError(
-                f"cut short: {len(content)} bytes, but {self.shape} voxels need {wanted}",
+                f"cut short: {len(content)} bytes, but {self.shape} voxels end at {self.end}",
                 path=self.path,
             )
+        kind = np.dtype(self.order + self.kind)
+        voxels = math.prod(self.shape)
         array = np.frombuffer(content, kind, voxels, self.offset).reshape(self.shape)
         array = array.astype(kind.newbyteorder("="), copy=False)
         scaled = np.isfinite(self.slope) and self.slope != 0 and np.isfinite(self.intercept)
@@ -179,15 +208,22 @@ class _Header:
         elif self.qform_code > 0:
             affine = self._qform()
         else:
-            affine = np.diag([*(abs(float(p)) or 1.0 for p in self.pixdim[1:4]), 1.0])
+            affine = np.diag([*self._steps(), 1.0])
         if not np.isfinite(affine).all():
-            raise GeometryError("the affine holds numbers that are not finite", path=self.path)
+            raise GeometryError("the affine holds numbers that are not finite")
         flipped = _RAS_LPS @ affine[:, [2, 1, 0, 3]]  # array axes are the file's reversed
+        flipped[:3] *= self.unit_mm
         return _snapped(np.asarray(flipped, np.float64))
+
+    def _steps(self) -> list[float]:
+        return [abs(float(step)) or 1.0 for step in self.pixdim[1:4]]
 
     def _qform(self) -> NDArray[np.float64]:
         b, c, d = (float(v) for v in self.quaternion[:3])
-        a = np.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
+        length = b * b + c * c + d * d
+        if length > 1.0:  # a half turn, and float noise
+            b, c, d = (v / math.sqrt(length) for v in (b, c, d))
+        a = math.sqrt(max(0.0, 1.0 - length))
         rotation = np.array(
             [
                 [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
@@ -197,7 +233,7 @@ class _Header:
         )
         factor = -1.0 if self.pixdim[0] < 0 else 1.0
         affine = np.eye(4)
-        affine[:3, :3] = rotation * [self.pixdim[1], self.pixdim[2], factor * self.pixdim[3]]
+        affine[:3, :3] = rotation * self._steps() * [1.0, 1.0, factor]
         affine[:3, 3] = self.quaternion[3:]
         return affine
 
@@ -221,13 +257,15 @@ def _snapped(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     return affine
 
 
-def _header(geometry: Geometry, kind: str) -> bytes:
-    affine = _RAS_LPS @ geometry.affine[:, [2, 1, 0, 3]]
+def _header(geometry: Geometry, kind: str, path: Path) -> bytes:
+    if max(geometry.shape) > 32767:
+        text = f"NIfTI-1 holds at most 32767 voxels an axis, not {geometry.shape}"
+        raise FormatError(text, path=path)
+    # A quaternion holds a rotation only: refuse here what `read` would.
+    affine = _RAS_LPS @ _snapped(geometry.affine)[:, [2, 1, 0, 3]]
     spacing = geometry.spacing_mm[::-1]
     quaternion, factor = _quaternion(affine[:3, :3] / spacing)
     slices, rows, columns = geometry.shape
-    if max(geometry.shape) > 32767:
-        raise FormatError(f"NIfTI-1 holds at most 32767 voxels an axis, not {geometry.shape}")
     header = bytearray(_OFFSET)
     struct.pack_into("<i", header, 0, _HEADER_BYTES)
     struct.pack_into("<8h", header, 40, 3, columns, rows, slices, 1, 1, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,8 @@ def parse_window(text: str) -> tuple[str, tuple[float, ...]]:
     except ValueError:
         pair = ()
     inside = kind != "percentile" or (pair and min(pair) >= 0 and max(pair) <= 100)
-    if len(pair) != 2 or not pair[0] < pair[1] or not inside:
+    finite = all(map(math.isfinite, pair))
+    if len(pair) != 2 or not finite or not pair[0] < pair[1] or not inside:
         raise OptionError(
             f"--window is '{text}'; wanted is auto, dicom, percentile:0.5,99.5 or LOW,HIGH in grey "
             "values with LOW below HIGH"
@@ -85,9 +87,11 @@ def choose_window(
     if header is not None and (kind == "dicom" or (kind == "auto" and modality == "CT")):
         return Window(*header, "dicom")
     low_high = numbers or _PERCENTILES
-    flat = values.reshape(-1)
-    sample = flat[:: max(1, flat.size // _LARGEST_SAMPLE)]
-    low, high = (float(one) for one in np.percentile(sample, low_high))
+    flat = _finite(values)
+    step = max(1, flat.size // _LARGEST_SAMPLE)
+    while math.gcd(step, flat.size) > 1:  # else only some columns would be looked at
+        step += 1
+    low, high = (float(one) for one in np.percentile(flat[::step], low_high))
     how = f"percentile:{low_high[0]:g},{low_high[1]:g}"
     if low == high:  # a nearly constant picture: its extremes, or one step
         low, high = float(flat.min()), float(flat.max())
@@ -97,20 +101,35 @@ def choose_window(
 
 
 def to_8bit(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
-    """Map a window to 0-255, rounding to nearest and clipping what lies outside."""
+    """Map a window to 0-255, rounding to nearest and clipping what lies outside; NaN is 0."""
     scaled = (values.astype(np.float32) - window.low) * (255.0 / (window.high - window.low))
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    return np.rint(_clipped(scaled, 255)).astype(np.uint8)
 
 
 def choose_scale(values: NDArray[Any]) -> Scale16:
     """Find the 16-bit scale of a volume: exact where its whole numbers span at most 65535."""
-    low, high = float(values.min()), float(values.max())
+    finite = _finite(values)
+    low, high = float(finite.min()), float(finite.max())
     if values.dtype.kind in "iu" and high - low <= 65535:
         return Scale16(1.0, min(low, 0.0) if high <= 65535 else low)
     return Scale16((high - low) / 65535 or 1.0, low)
 
 
 def to_16bit(values: NDArray[Any], scale: Scale16) -> NDArray[np.uint16]:
-    """Store values as 16-bit numbers."""
+    """Store values as 16-bit numbers; NaN is 0."""
     stored = (values.astype(np.float64) - scale.intercept) / scale.slope
-    return np.rint(np.clip(stored, 0, 65535)).astype(np.uint16)
+    return np.rint(_clipped(stored, 65535)).astype(np.uint16)
+
+
+def _finite(values: NDArray[Any]) -> NDArray[Any]:
+    """Give all values in one row without NaN and infinity; 0 where nothing is left."""
+    flat = values.reshape(-1)
+    if flat.dtype.kind != "f":
+        return flat
+    kept = flat[np.isfinite(flat)]
+    return kept if kept.size else np.zeros(1, flat.dtype)
+
+
+def _clipped(scaled: NDArray[Any], highest: int) -> NDArray[Any]:
+    scaled[np.isnan(scaled)] = 0
+    return np.clip(scaled, 0, highest, out=scaled)

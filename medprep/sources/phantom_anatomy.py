@@ -225,7 +225,6 @@ def _behind(rng: np.random.Generator) -> list[Organ]:
     right = _drawn(rng, (-64, 48, -46), (25, 31, 48), 25)
     left = _drawn(rng, (64, 46, -34), (25, 31, 50), -25)
     vertebra = _drawn(rng, (0, 62, 0), (21, 18, _LONG))
-    spine = vertebra.centre + (0, 36, 0)
     return [
         Organ("kidney", (right,), RIGHT_KIDNEY, core="sinus"),
         Organ("kidney", (left,), LEFT_KIDNEY, core="sinus"),
@@ -233,8 +232,8 @@ def _behind(rng: np.random.Generator) -> list[Organ]:
         Organ("blood", (_drawn(rng, (-22, 33, 0), (11, 9, _LONG)),), rim_mm=1.5),
         Organ("blood", (_drawn(rng, (7, 34, 0), (9, 9, _LONG)),), rim_mm=1.5),
         Organ("muscle", pair(40, 82, 0, 32, 17, _LONG), rim_mm=1),
-        Organ("bone", (vertebra, _drawn(rng, spine, (5, 13, _LONG))), rim_mm=0),
-        Organ("fluid", (_drawn(rng, vertebra.centre + (0, 24, 0), (8, 7, _LONG)),), rim_mm=0),
+        Organ("bone", (vertebra, _drawn(rng, (0, 94, 0), (5, 11, _LONG))), rim_mm=0),
+        Organ("fluid", (_drawn(rng, (0, 86, 0), (8, 6, _LONG)),), rim_mm=0),
     ]
 
 
@@ -257,7 +256,7 @@ def cut(abdomen: Abdomen, grid: Geometry) -> Sections:
         depth = organ.depth(points, cavity, lung)
         rim = (depth < organ.rim_mm) & (cavity < 0) & ~breath
         tissue[rim], labels[rim] = _ID["fat"], 0
-        inner = depth < 0
+        inner = (depth < 0) & (body < -abdomen.fat_mm / 2)
         tissue[inner], labels[inner] = _ID[organ.tissue], organ.label
         if organ.core:
             tissue[depth < -13] = _ID[organ.core]

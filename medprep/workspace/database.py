@@ -6,10 +6,11 @@ either the old record or the new one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,29 +119,59 @@ class Database:
     NewerError
         If a newer medprep wrote it.
     WorkspaceError
-        If it is no database.
+        If it is no database of a workspace; from every method too, if it is damaged or the disk
+        is full.
     """
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
-        mode = "?mode=ro" if readonly else ""
+        # rw even for looking: what a killed writer left half done is undone by who opens next.
+        mode = "rw" if readonly else "rwc"
+        with self._usable():
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=30
+            )
         try:
-            self._db = sqlite3.connect(f"{path.absolute().as_uri()}{mode}", uri=True, timeout=30)
+            self._begin(readonly)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _begin(self, readonly: bool) -> None:
+        with self._usable():
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0 and not readonly:
+            if readonly:
+                self._db.execute("PRAGMA query_only = ON")
+            elif version == 0:
                 self._db.executescript(
                     f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
                 )
-        except sqlite3.Error as error:
-            raise WorkspaceError(
-                f"the workspace's database cannot be used: {error}", path=path
-            ) from error
+        if version == 0 and readonly:
+            raise WorkspaceError("the workspace's database is empty; run 'split'", path=self.path)
         if version > SCHEMA_VERSION:
             raise NewerError(
                 f"this workspace was written by a newer medprep (schema {version}, known is "
                 f"{SCHEMA_VERSION}); install that version or use another --workspace",
-                path=path,
+                path=self.path,
             )
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise WorkspaceError(
+                f"the workspace's database cannot be used: {error}", path=self.path
+            ) from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._usable(), self._db:
+            yield self._db
+
+    def _rows(self, query: str, *values: str) -> list[Any]:
+        with self._usable():
+            return self._db.execute(query, values).fetchall()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -148,37 +179,35 @@ class Database:
 
     def meta(self) -> dict[str, Any]:
         """Give what is known of the data set as a whole."""
-        rows = self._db.execute("SELECT name, value FROM meta")
+        rows = self._rows("SELECT name, value FROM meta")
         return {name: json.loads(value) for name, value in rows}
 
     def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:
         """Replace the data set's facts and cases; what was made of vanished cases is forgotten."""
         rows = [tuple(vars(case).values()) for case in cases]
-        with self._db:
-            self._db.execute("DELETE FROM meta")
-            self._db.execute("DELETE FROM cases")
-            self._db.executemany(
+        with self._transaction() as db:
+            db.execute("DELETE FROM meta")
+            db.execute("DELETE FROM cases")
+            db.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
                 [(name, json.dumps(value, sort_keys=True)) for name, value in meta.items()],
             )
-            self._db.executemany(
-                "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-            )
+            db.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             for table in ("artifacts", "failures"):
-                self._db.execute(
+                db.execute(
                     f"DELETE FROM {table} WHERE stage IN ('convert', 'extract', 'clean', 'augment')"  # noqa: S608
                     " AND subject NOT IN (SELECT name FROM cases)"
                 )
 
     def cases(self) -> list[CaseRow]:
         """Give all cases in the order of their names."""
-        rows = self._db.execute("SELECT * FROM cases ORDER BY name")
-        return [CaseRow(*row[:5], bool(row[5]), *row[6:]) for row in rows]
+        rows = self._rows("SELECT * FROM cases ORDER BY name")
+        return [replace(CaseRow(*row), labelled=bool(row[5])) for row in rows]
 
     def artifacts(self, stage: str) -> dict[str, Artifact]:
         """Give what a stage made, by subject."""
-        rows = self._db.execute(
-            "SELECT subject, key, inputs, files, facts FROM artifacts WHERE stage = ?", (stage,)
+        rows = self._rows(
+            "SELECT subject, key, inputs, files, facts FROM artifacts WHERE stage = ?", stage
         )
         return {
             subject: Artifact(
@@ -195,9 +224,9 @@ class Database:
     def put(self, artifact: Artifact) -> None:
         """Record what was made; an earlier failure of the same is forgotten."""
         inputs = [[one.stage, one.subject, one.key] for one in artifact.inputs]
-        with self._db:
+        with self._transaction() as db:
             self._forget(artifact.stage, artifact.subject)
-            self._db.execute(
+            db.execute(
                 "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     artifact.stage,
@@ -211,27 +240,25 @@ class Database:
 
     def put_failure(self, failure: FailureRow) -> None:
         """Record why something could not be made; an earlier artifact of it is forgotten."""
-        with self._db:
+        with self._transaction() as db:
             self._forget(failure.stage, failure.subject)
-            self._db.execute(
-                "INSERT INTO failures VALUES (?, ?, ?, ?)", tuple(vars(failure).values())
-            )
+            db.execute("INSERT INTO failures VALUES (?, ?, ?, ?)", tuple(vars(failure).values()))
 
     def forget(self, stage: str, subjects: Sequence[str]) -> None:
         """Drop records before their files are made again."""
-        with self._db:
+        with self._transaction():
             for subject in subjects:
                 self._forget(stage, subject)
 
     def failures(self) -> list[FailureRow]:
         """Give all recorded failures."""
-        rows = self._db.execute("SELECT * FROM failures ORDER BY subject, stage")
+        rows = self._rows("SELECT * FROM failures ORDER BY subject, stage")
         return [FailureRow(*row) for row in rows]
 
     def begin(self, step: Step) -> int:
         """Record that a stage starts and give its number."""
-        with self._db:
-            cursor = self._db.execute(
+        with self._transaction() as db:
+            cursor = db.execute(
                 "INSERT INTO steps (stage, options, command, versions, started, status)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (
@@ -247,14 +274,14 @@ class Database:
 
     def end(self, number: int, status: str, ended: str) -> None:
         """Record how a stage ended."""
-        with self._db:
-            self._db.execute(
+        with self._transaction() as db:
+            db.execute(
                 "UPDATE steps SET status = ?, ended = ? WHERE id = ?", (status, ended, number)
             )
 
     def steps(self) -> dict[str, Step]:
         """Give the last step of each stage, by stage."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT stage, options, command, versions, started, status FROM steps"
             " WHERE id IN (SELECT MAX(id) FROM steps GROUP BY stage)"
         )

@@ -6,20 +6,23 @@ public database can point at it and a kill between the two leaves both usable.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from medprep.errors import SourceError, WorkspaceError
+from medprep.errors import SourceError, WorkspaceError, WriteError
 from medprep.files import AtomicFiles, digest
 
 _SCHEMA = """
-CREATE TABLE source (path TEXT NOT NULL);
-CREATE TABLE patients (patient TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE source (path BLOB NOT NULL);
+CREATE TABLE patients (patient TEXT PRIMARY KEY, identity BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     subject TEXT NOT NULL, role TEXT NOT NULL, place INTEGER NOT NULL,
-    path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    path BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,
     PRIMARY KEY (subject, role, place)
 ) WITHOUT ROWID;
 """
@@ -55,7 +58,10 @@ class LedgerFile:
         except OSError as error:
             raise SourceError(f"{what} cannot be read: {error.strerror}", path=self.path) from error
         if self.sha256 == UNREADABLE:
-            raise SourceError(f"{what} cannot be read: no regular file", path=self.path)
+            raise SourceError(
+                f"{what} could not be read when 'split' saw it; mend it and run 'split' again",
+                path=self.path,
+            )
         if (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns):
             raise SourceError(
                 f"{what} was changed since 'split' saw it: run 'split' again", path=self.path
@@ -69,7 +75,7 @@ class Ledger:
     Raises
     ------
     WorkspaceError
-        If it is missing: the private folder was removed, so only a new split helps.
+        If it is missing or damaged: the private folder was touched, so only a new split helps.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -78,19 +84,28 @@ class Ledger:
             raise WorkspaceError(
                 f"private/{name} is missing, so the source's files are unknown; run 'split' again"
             )
+        self._name = name
         self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
     @property
     def source(self) -> Path:
         """The folder that was split."""
-        return Path(self._db.execute("SELECT path FROM source").fetchone()[0])
+        return Path(os.fsdecode(self._rows("SELECT path FROM source")[0][0]))
 
     def files(self, subject: str, role: str) -> list[LedgerFile]:
         """Give a case's pictures or masks in order."""
-        rows = self._db.execute(
-            "SELECT * FROM files WHERE subject = ? AND role = ? ORDER BY place", (subject, role)
+        rows = self._rows(
+            "SELECT * FROM files WHERE subject = ? AND role = ? ORDER BY place", subject, role
         )
-        return [LedgerFile(*row) for row in rows]
+        return [replace(LedgerFile(*row), path=os.fsdecode(row[3])) for row in rows]
+
+    def _rows(self, query: str, *values: str) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise WorkspaceError(
+                f"private/{self._name} cannot be read ({error}); run 'split' again"
+            ) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -100,20 +115,31 @@ class Ledger:
 def write_ledger(
     folder: Path, source: Path, patients: dict[str, str], files: Iterable[LedgerFile]
 ) -> str:
-    """Write a ledger (mode 0600) and give its name."""
+    """Write a ledger (mode 0600) and give its name.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written.
+    """
     rows = [tuple(vars(one).values()) for one in files]
     name = f"sources-{digest([str(source), patients, rows])[:16]}.sqlite"
     if (folder / name).exists():
         return name
+    # Paths as bytes: a name on disk need not be text, and SQLite's text must be.
+    stored = [(*row[:3], os.fsencode(row[3]), *row[4:]) for row in rows]
+    identities = [(patient, os.fsencode(identity)) for patient, identity in patients.items()]
     with AtomicFiles() as pending:
         temporary = pending.file(folder / name)
-        temporary.unlink(missing_ok=True)
         temporary.touch(mode=0o600)
-        db = sqlite3.connect(temporary)
-        with db:
-            db.executescript(_SCHEMA)
-            db.execute("INSERT INTO source VALUES (?)", (str(source),))
-            db.executemany("INSERT INTO patients VALUES (?, ?)", patients.items())
-            db.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        db.close()
+        try:
+            with contextlib.closing(sqlite3.connect(temporary)) as db:
+                # Half a ledger is never seen, so SQLite need not guard against one.
+                db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
+                db.execute("INSERT INTO source VALUES (?)", (os.fsencode(source),))
+                db.executemany("INSERT INTO patients VALUES (?, ?)", identities)
+                db.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", stored)
+                db.commit()
+        except sqlite3.Error as error:
+            raise WriteError(f"cannot write: {error}", path=folder / name) from error
     return name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -41,7 +40,8 @@ class Holder:
     @classmethod
     def me(cls) -> Holder:
         """Give this process."""
-        return cls(socket.gethostname(), _boot_id(), os.getpid(), _started(os.getpid()))
+        pid = os.getpid()
+        return cls(socket.gethostname(), _boot_id(), pid, _started(pid) or "")
 
     def is_dead(self) -> bool:
         """Tell whether it certainly runs no more; another host's process never is certain."""
@@ -49,7 +49,8 @@ class Holder:
             return False
         if self.boot != _boot_id() or not _is_alive(self.pid):
             return True
-        return bool(self.started) and self.started != _started(self.pid)
+        now = _started(self.pid)
+        return bool(self.started) and now is not None and now != self.started
 
 
 class Lock:
@@ -77,10 +78,14 @@ class Lock:
 
     def __enter__(self) -> Self:
         end = time.monotonic() + self._wait_s
+        unreadable = 0
         while not self._take():
             holder = self._holder()
-            if holder is None or self._force or holder.is_dead():
+            unreadable = unreadable + 1 if holder is None else 0
+            if self._force or unreadable > 1 or (holder is not None and holder.is_dead()):
                 self._remove(holder)
+            elif holder is None:  # given back this moment, or being written: look again
+                time.sleep(_POLL_S)
             elif time.monotonic() >= end:
                 raise LockedError(
                     f"process {holder.pid} on {holder.host} works in this workspace; wait for it "
@@ -106,17 +111,9 @@ class Lock:
         draft = self._path.with_name(f".{_NAME}.{socket.gethostname()}.{os.getpid()}")
         draft.write_text(json.dumps(asdict(Holder.me())))
         try:
-            os.link(draft, self._path)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links
-            with contextlib.suppress(FileExistsError), self._path.open("x") as handle:
-                handle.write(draft.read_text())
-                return True
-            return False
+            return _appears(draft, self._path)
         finally:
             draft.unlink()
-        return True
 
     def _remove(self, stale: Holder | None) -> None:
         """Remove a stale lock, and put it back if it changed hands in between."""
@@ -127,12 +124,26 @@ class Lock:
             return
         found = _read(aside)
         if found != stale and not self._force:
-            with contextlib.suppress(OSError):
-                os.link(aside, self._path)
+            _appears(aside, self._path)
         aside.unlink()
 
     def _holder(self) -> Holder | None:
         return _read(self._path)
+
+
+def _appears(draft: Path, path: Path) -> bool:
+    """Give a finished file its second name, and tell whether that was free."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        try:
+            with path.open("x") as handle:
+                handle.write(draft.read_text())
+        except FileExistsError:
+            return False
+    return True
 
 
 def _read(path: Path) -> Holder | None:
@@ -151,12 +162,14 @@ def _boot_id() -> str:
         return ""
 
 
-def _started(pid: int) -> str:
+def _started(pid: int) -> str | None:
+    """Tell when a process started; None where nobody says, "ended" of one nobody waited for."""
     try:
-        # Field 22 of proc_pid_stat(5); the name in field 2 may hold blanks and parentheses.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        # proc_pid_stat(5): the name in field 2 may hold blanks and parentheses.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "ended" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
-        return ""
+        return None
 
 
 def _is_alive(pid: int) -> bool:

@@ -55,16 +55,26 @@ class Workspace:
         else:
             _make_folder(root)
             self._open.enter_context(self._lock)
-            self.layout.private.mkdir(mode=0o700, exist_ok=True)
-            for name in _ARTIFACT_FOLDERS:
-                remove_parts(root / name)
         try:
+            if not self._readonly:
+                self._tidy()
             self.database = Database(self.layout.database, readonly=self._readonly)
         except BaseException:
             self._open.close()
             raise
         self._open.callback(self.database.close)
         return self
+
+    def _tidy(self) -> None:
+        """Make the private folder, and remove what a killed process left unfinished."""
+        private = self.layout.private
+        try:
+            private.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"private/ cannot be made ({error.strerror})", path=private) from error
+        remove_parts(self.layout.root, below=False)  # the root may be a folder with other things
+        for name in _ARTIFACT_FOLDERS:
+            remove_parts(self.layout.root / name)
 
     def __exit__(
         self,

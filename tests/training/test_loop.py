@@ -1,0 +1,183 @@
+"""Training: repeatable, resumable after any stop, and honest about what it cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medprep.errors import TrainingError
+from medprep.formats import nifti
+from medprep.geometry import Geometry
+from medprep.inference.predict import load_predictor
+from medprep.progress import Silent
+from medprep.training import TrainingCase, TrainingOptions, TrainingResult, train
+from medprep.volume import LabelMap, Volume
+
+OPTIONS = TrainingOptions(width=2, steps=40, batch_size=3, device="cpu")
+ORGANS = {1: "disc"}
+
+
+def make_case(folder: Path, name: str, *, blank: bool = False, size: int = 24) -> TrainingCase:
+    """A bright disc on a dark ground, in three slices."""
+    chance = np.random.default_rng(abs(int.from_bytes(name.encode(), "big")) % 2**32)
+    rows, columns = np.mgrid[:size, :size]
+    disc = (rows - size / 2) ** 2 + (columns - size / 2) ** 2 < (size / 4) ** 2
+    labels = np.repeat(disc[None], 3, 0).astype(np.uint8) * (0 if blank else 1)
+    picture = (chance.normal(100, 20, labels.shape) + 200 * labels).astype(np.int16)
+    grid = Geometry.from_parts(labels.shape, (2.0, 1.0, 1.0))
+    case = TrainingCase(name, folder / f"{name}.nii.gz", folder / f"{name}-l.nii.gz", (0.0, 400.0))
+    nifti.write(case.image, Volume(picture, grid))
+    nifti.write(case.labels, LabelMap(labels, grid, ORGANS))
+    return case
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> list[TrainingCase]:
+    folder = tmp_path_factory.mktemp("cases")
+    return [make_case(folder, name, size=size) for name, size in (("a", 24), ("b", 30), ("c", 24))]
+
+
+def run(
+    cases: list[TrainingCase],
+    folder: Path,
+    *,
+    options: TrainingOptions = OPTIONS,
+    key: str = "k",
+    progress: Silent | None = None,
+) -> TrainingResult:
+    return train(cases[:2], [], cases[2:], ORGANS, options, folder, key, progress or Silent())
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+class StopAt(Silent):
+    """Interrupts a training after some steps, as Ctrl-C does."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def test_equal_options_give_equal_bytes(cases: list[TrainingCase], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run(cases, tmp_path / name)
+    assert outputs(tmp_path / "one") == outputs(tmp_path / "two")
+    assert set(outputs(tmp_path / "one")) == {"model.safetensors", "model.json", "log.csv"}
+
+
+def test_another_seed_gives_other_weights(cases: list[TrainingCase], tmp_path: Path) -> None:
+    run(cases, tmp_path / "one")
+    other = TrainingOptions(width=2, steps=40, batch_size=3, device="cpu", seed=1)
+    run(cases, tmp_path / "two", options=other)
+    assert outputs(tmp_path / "one") != outputs(tmp_path / "two")
+
+
+@pytest.mark.parametrize("step", [3, 10, 27, 39])
+def test_stopped_and_resumed_is_as_if_undisturbed(
+    step: int, cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    run(cases, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path / "stopped", progress=StopAt(step))
+    assert not (tmp_path / "stopped" / "model.safetensors").exists()
+    run(cases, tmp_path / "stopped")
+    assert outputs(tmp_path / "stopped") == outputs(tmp_path / "whole")
+
+
+def test_killed_and_resumed_is_as_if_undisturbed(cases: list[TrainingCase], tmp_path: Path) -> None:
+    """A real SIGKILL, once a state is on the disk."""
+    run(cases, tmp_path / "whole")
+    code = (
+        "import sys; from pathlib import Path; from medprep.progress import Silent\n"
+        "from medprep.training import *\n"
+        f"cases = {cases!r}\n".replace("PosixPath", "Path")
+        + f"train(cases[:2], [], cases[2:], {ORGANS!r}, {OPTIONS!r}, Path(sys.argv[1]), 'k',"
+        " Silent())"
+    )
+    folder = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    end = time.monotonic() + 60
+    while not (folder / "state.safetensors").exists() and time.monotonic() < end:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    run(cases, folder)
+    assert outputs(folder) == outputs(tmp_path / "whole")
+
+
+def test_a_state_of_other_options_is_not_continued(
+    cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    run(cases, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path / "stopped", key="other", progress=StopAt(25))
+    run(cases, tmp_path / "stopped")
+    assert outputs(tmp_path / "stopped") == outputs(tmp_path / "whole")
+
+
+def test_a_damaged_state_starts_anew(cases: list[TrainingCase], tmp_path: Path) -> None:
+    run(cases, tmp_path / "whole")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "state.safetensors").write_bytes(b"half")
+    run(cases, tmp_path / "damaged")
+    assert outputs(tmp_path / "damaged") == outputs(tmp_path / "whole")
+
+
+def test_it_learns_and_predicts_on_the_volumes_grid(
+    cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    options = TrainingOptions(width=4, steps=120, batch_size=4, device="cpu")
+    result = run(cases, tmp_path, options=options)
+    assert result.validation_dice is not None
+    assert result.validation_dice > 0.9
+    picture = nifti.read(cases[2].image)
+    labels = load_predictor(tmp_path / "model.safetensors", "cpu").predict(picture, (0.0, 400.0))
+    assert labels.shape == picture.array.shape
+    reference = nifti.read_labels(cases[2].labels)
+    dice = 2 * np.sum((labels == 1) & (reference == 1)) / (np.sum(labels) + np.sum(reference))
+    assert dice == pytest.approx(result.validation_dice)
+
+
+def test_without_validation_the_last_weights_are_kept(
+    cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    result = train(cases, [], [], ORGANS, OPTIONS, tmp_path, "k", Silent())
+    assert result.validation_dice is None
+    assert result.best_step == result.steps == 40
+    assert "last step" in result.choice
+    assert json.loads((tmp_path / "model.json").read_text())["choice"] == result.choice
+
+
+def test_no_organ_anywhere(tmp_path: Path) -> None:
+    blank = [make_case(tmp_path, "x", blank=True)]
+    with pytest.raises(TrainingError, match="no organ"):
+        train(blank, [], [], ORGANS, OPTIONS, tmp_path / "run", "k", Silent())
+
+
+def test_a_loss_that_is_no_number_names_step_and_cases(
+    cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    wild = TrainingOptions(width=2, steps=40, batch_size=3, device="cpu", lr=1e30)
+    with pytest.raises(TrainingError, match=r"step \d+, in a batch of .*--lr"):
+        run(cases, tmp_path, options=wild)
+
+
+def test_minutes_end_it_and_mark_it(cases: list[TrainingCase], tmp_path: Path) -> None:
+    options = TrainingOptions(width=2, batch_size=2, device="cpu", minutes=0.02)
+    result = run(cases, tmp_path, options=options)
+    assert not result.repeatable
+    assert result.steps >= 1
