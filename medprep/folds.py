@@ -36,7 +36,7 @@ def counts(patients: int, shares: Mapping[Fold, float]) -> dict[Fold, int]:
         raise OptionError(f"shares are {dict(shares)}; wanted are none below 0 and train above 0")
     wanted = [fold for fold in FOLDS if shares.get(fold, 0) > 0]
     if patients < len(wanted):
-        wanted = [fold for fold in ("train", "test", "val") if fold in wanted][:patients]  # type: ignore[misc]
+        wanted = [fold for fold in ("train", "test", "val") if fold in wanted][:patients]
     exact = {fold: patients * shares[fold] / total for fold in wanted}
     given = {fold: int(share) for fold, share in exact.items()}
     by_remainder = sorted(wanted, key=lambda fold: given[fold] - exact[fold])

@@ -99,7 +99,7 @@ def _stages(database: Database, cases: int) -> tuple[StageStatus, ...]:
 
 
 def _scores(workspace: Workspace) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for path in sorted((workspace.layout.root / "metrics").glob("*.json")):
         record = json.loads(path.read_text())
         lines.extend(f"{record['run']}: {line}" for line in record["text"])

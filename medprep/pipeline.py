@@ -15,7 +15,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from medprep.errors import MedprepError, NothingDoneError, OrderError, WorkspaceError
+from medprep.errors import (
+    CheckpointError,
+    MedprepError,
+    NothingDoneError,
+    OrderError,
+    WorkspaceError,
+)
 from medprep.progress import Progress, Silent
 from medprep.stages.augment import Augment
 from medprep.stages.base import CHAIN, Context, Stage, Summary, command_words, options_of
@@ -99,7 +105,13 @@ def expand(
 
     A stage that ran before comes with the options it had then, else with its defaults; the
     training of a run that is named comes with the options of that run.
+
+    Raises
+    ------
+    CheckpointError
+        If a run is named that is not trained, and will not be.
     """
+    _require_runs(stages, trained)
     chain: list[tuple[Stage, bool]] = []
     present = {stage.name for stage in stages}
 
@@ -121,6 +133,18 @@ def expand(
             require(need, getattr(stage, "run", None))
         chain.append((stage, True))
     return sorted(chain, key=lambda pair: CHAIN.index(pair[0].name))
+
+
+def _require_runs(stages: Sequence[Stage], trained: dict[str, Artifact]) -> None:
+    """Refuse a run that nobody trained, before an hour is spent on training another."""
+    known = [*trained, *(stage.run_id for stage in stages if isinstance(stage, Train))]
+    for stage in stages:
+        wanted = stage.run if isinstance(stage, Predict | Dice) else None
+        if wanted is not None and wanted not in known:
+            raise CheckpointError(
+                f"no model '{wanted}' (have {', '.join(known) or 'none'}); train it: "
+                f"medprep train --run {wanted}"
+            )
 
 
 def run(

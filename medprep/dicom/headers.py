@@ -60,14 +60,23 @@ class SliceHeader:
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """Tell whether a file bears DICOM's mark (PS3.10 7.1) or claims to by its name."""
+    """Tell whether a file bears DICOM's mark (PS3.10 7.1) or claims to by its name.
+
+    What cannot be read counts as DICOM: then it fails its case and is not passed over. What macOS
+    leaves beside a file (``._IMG-1.dcm``) does not.
+    """
+    if path.name.startswith("._"):
+        return False
     if path.suffix.casefold() in (".dcm", ".dicom", ".ima"):
         return True
     if not path.is_file():
         return False
-    with path.open("rb") as handle:
-        handle.seek(_MAGIC_AT)
-        return handle.read(4) == b"DICM"
+    try:
+        with path.open("rb") as handle:
+            handle.seek(_MAGIC_AT)
+            return handle.read(4) == b"DICM"
+    except OSError:
+        return True
 
 
 def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
@@ -80,6 +89,8 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
     """
     import pydicom
 
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise DicomError("not readable as DICOM: no regular file", path=path)
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels)
     except Exception as error:  # pydicom raises many kinds on damaged files
@@ -110,9 +121,7 @@ def slice_header(dataset: Dataset, path: Path) -> SliceHeader:
     if min(spacing) <= 0:
         raise DicomError(f"pixel spacing {spacing}; wanted is above 0", path=path)
     slope = _number(dataset, "RescaleSlope", path)
-    step = _number(dataset, "SpacingBetweenSlices", path) or _number(
-        dataset, "SliceThickness", path
-    )
+    step = _hint(dataset, "SpacingBetweenSlices", path) or _hint(dataset, "SliceThickness", path)
     return SliceHeader(
         int(rows),
         int(columns),
@@ -123,48 +132,64 @@ def slice_header(dataset: Dataset, path: Path) -> SliceHeader:
         1.0 if slope in (None, 0) else float(slope or 1),
         _number(dataset, "RescaleIntercept", path) or 0.0,
         abs(step or 0.0),
-        _number(dataset, "EchoTime", path),
+        _hint(dataset, "EchoTime", path),
         _window(dataset, path),
-        str(dataset.get("Modality", "")),
+        str(tag(dataset, "Modality", path) or ""),
     )
 
 
 def _window(dataset: Dataset, path: Path) -> tuple[float, float] | None:
-    centre, width = (_first(dataset, name, path) for name in ("WindowCenter", "WindowWidth"))
+    centre, width = (_hint(dataset, name, path) for name in ("WindowCenter", "WindowWidth"))
     if centre is None or width is None or width < 1:
         return None
     # Bounds of the linear function of PS3.3 C.11.2.1.2.1.
     return centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
 
 
-def _first(dataset: Dataset, name: str, path: Path) -> float | None:
-    value = dataset.get(name)
-    several = value if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") else [value]
-    if isinstance(value, str):
-        several = [value]
-    return _as_float(next(iter(several), None), name, path)
+def tag(dataset: Dataset, name: str, path: Path) -> Any:
+    """Give a tag's value as pydicom reads it, or None where it is absent.
+
+    Raises
+    ------
+    DicomError
+        If it is damaged.
+    """
+    try:
+        return dataset.get(name)
+    except Exception as error:  # values are parsed only now, and pydicom raises many kinds
+        raise DicomError(f"{name} cannot be read ({error})", path=path) from error
+
+
+def _hint(dataset: Dataset, name: str, path: Path) -> float | None:
+    """Give the first number of a tag that no voxel depends on; None where it is unusable."""
+    try:
+        return next(iter(_values(dataset, name, path)), None)
+    except DicomError:
+        return None
 
 
 def _number(dataset: Dataset, name: str, path: Path) -> float | None:
-    return _as_float(dataset.get(name), name, path)
+    return None if tag(dataset, name, path) in (None, "") else _numbers(dataset, name, path, 1)[0]
 
 
 def _numbers(dataset: Dataset, name: str, path: Path, count: int) -> tuple[float, ...]:
-    value = dataset.get(name)
-    several = [value] if count == 1 else list(value or [])
-    numbers = [_as_float(one, name, path) for one in several]
-    if len(numbers) != count or any(one is None for one in numbers):
+    numbers = _values(dataset, name, path)
+    if len(numbers) != count:
+        value = tag(dataset, name, path)
         raise DicomError(f"{name} is {value!r}; wanted are {count} numbers", path=path)
-    return tuple(one for one in numbers if one is not None)
+    return numbers
 
 
-def _as_float(value: Any, name: str, path: Path) -> float | None:
+def _values(dataset: Dataset, name: str, path: Path) -> tuple[float, ...]:
+    """Give a tag's finite numbers, none where it is absent or empty."""
+    value = tag(dataset, name, path)
     if value is None or value == "":
-        return None
+        return ()
+    several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
     try:
-        number = float(value)
+        numbers = tuple(float(one) for one in several)
     except (TypeError, ValueError) as error:
-        raise DicomError(f"{name} is {value!r}, not a number", path=path) from error
-    if not np.isfinite(number):
-        raise DicomError(f"{name} is {number}, not a finite number", path=path)
-    return number
+        raise DicomError(f"{name} is {value!r}; wanted are numbers", path=path) from error
+    if not np.isfinite(numbers).all():
+        raise DicomError(f"{name} is {value!r}; wanted are finite numbers", path=path)
+    return numbers

@@ -121,22 +121,22 @@ def read_labels(path: Path) -> NDArray[Any]:
 def _content(path: Path) -> bytes:
     if not path.is_file():  # reading a pipe would wait for ever
         raise FormatError("cannot be read: no regular file", path=path)
+    from isal import igzip, igzip_lib
+
     try:
         with path.open("rb") as handle:
             packed = handle.read(2) == b"\x1f\x8b"
             handle.seek(0)
             if not packed:
                 return handle.read()
-            from isal import igzip
-
             with igzip.open(handle) as unpacked:
                 # No more than the header speaks of: a small file may unpack to terabytes. The one
                 # byte beyond makes the checksum be checked.
-                head = unpacked.read(_OFFSET)
-                return head + unpacked.read(max(0, _Header(head, path).end - len(head)) + 1)
-    except (OSError, EOFError) as error:
-        text = getattr(error, "strerror", None) or error
-        raise FormatError(f"cannot be read: {text}", path=path) from error
+                head: bytes = unpacked.read(_OFFSET)
+                rest: bytes = unpacked.read(max(0, _Header(head, path).end - len(head)) + 1)
+                return head + rest
+    except (OSError, EOFError, igzip_lib.IsalError) as error:  # type: ignore[misc]
+        raise FormatError(f"cannot be read: {error}", path=path) from error
 
 
 class _Header:
@@ -199,7 +199,8 @@ class _Header:
         array = array.astype(kind.newbyteorder("="), copy=False)
         scaled = np.isfinite(self.slope) and self.slope != 0 and np.isfinite(self.intercept)
         if scaled and (self.slope, self.intercept) != (1.0, 0.0):
-            array = (array * np.float64(self.slope) + self.intercept).astype(np.float32)
+            with np.errstate(over="ignore"):  # a slope beyond all floats gives infinity
+                array = (array * np.float64(self.slope) + self.intercept).astype(np.float32)
         return array
 
     def affine_lps(self) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """PNG: 8-bit, 16-bit and palette pictures written by a short fast writer; read by Pillow.
 
+16-bit pictures of several channels are read by OpenCV.
+
 The writer filters every row with "Up" (PNG specification, section 9.2) and compresses with
 ISA-L's deflate, which is several times quicker than libpng's search for the best filter. It
 writes no times and no text, so equal pixels give equal files.
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import FormatError
+from medprep.opencv import load_cv2
 
 LABEL_COLOURS: tuple[tuple[int, int, int], ...] = (
     (0, 0, 0),
@@ -32,6 +35,8 @@ LABEL_COLOURS: tuple[tuple[int, int, int], ...] = (
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _PALETTE = 0, 3
+_DEEP_COLOURS = (b"\x10\x02", b"\x10\x04", b"\x10\x06")
+"""Bit depth 16 with several channels: Pillow drops the lower byte of these, silently."""
 
 
 def write_grey(path: Path, pixels: NDArray[Any]) -> None:
@@ -87,19 +92,30 @@ def read(path: Path) -> NDArray[Any]:
                 return np.array(picture, dtype=np.uint8)
             if picture.mode.startswith("I"):
                 return np.array(picture).astype(np.uint16)
-            channels = np.array(picture)
+            if picture.mode not in ("LA", "RGB", "RGBA"):
+                raise FormatError(f"no picture of grey levels (mode {picture.mode})", path=path)
+            pixels = np.array(picture)
+        content = path.read_bytes()
+        if content[:8] == _SIGNATURE and content[24:26] in _DEEP_COLOURS:
+            cv2 = load_cv2()
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+            if pixels is None:
+                raise FormatError("not a readable picture: damaged", path=path)
+        return _grey(pixels, path)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f"not a readable picture: {type(error).__name__}", path=path) from error
-    if picture.mode == "LA":
-        return channels[..., 0]
-    if picture.mode in ("RGB", "RGBA"):
-        red, green, blue = (channels[..., n] for n in range(3))
-        if np.array_equal(red, green) and np.array_equal(red, blue):
-            return np.ascontiguousarray(red)
-    raise FormatError(
-        f"a picture in colour (mode {picture.mode}); wanted is grey, palette or equal RGB channels",
-        path=path,
-    )
+
+
+def _grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Take the grey out of ``[row, column, channel]`` with or without alpha at the end."""
+    colours = pixels[..., : 1 if pixels.shape[-1] < 3 else 3]
+    if not (colours == colours[..., :1]).all():
+        raise FormatError(
+            "a picture in colour; wanted is grey, palette or equal RGB channels", path=path
+        )
+    return np.ascontiguousarray(colours[..., 0])
 
 
 def _encode(pixels: NDArray[Any], depth: int, kind: int) -> bytes:

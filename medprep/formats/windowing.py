@@ -83,9 +83,9 @@ def choose_window(
     """
     kind, numbers = parse_window(text)
     if kind == "given":
-        return Window(*numbers, "given")
+        return Window(numbers[0], numbers[1], "given")
     if header is not None and (kind == "dicom" or (kind == "auto" and modality == "CT")):
-        return Window(*header, "dicom")
+        return Window(header[0], header[1], "dicom")
     low_high = numbers or _PERCENTILES
     flat = _finite(values)
     step = max(1, flat.size // _LARGEST_SAMPLE)
@@ -103,7 +103,7 @@ def choose_window(
 def to_8bit(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
     """Map a window to 0-255, rounding to nearest and clipping what lies outside; NaN is 0."""
     scaled = (values.astype(np.float32) - window.low) * (255.0 / (window.high - window.low))
-    return np.rint(_clipped(scaled, 255)).astype(np.uint8)
+    return np.asarray(_clipped(scaled, 255), np.uint8)
 
 
 def choose_scale(values: NDArray[Any]) -> Scale16:
@@ -118,7 +118,7 @@ def choose_scale(values: NDArray[Any]) -> Scale16:
 def to_16bit(values: NDArray[Any], scale: Scale16) -> NDArray[np.uint16]:
     """Store values as 16-bit numbers; NaN is 0."""
     stored = (values.astype(np.float64) - scale.intercept) / scale.slope
-    return np.rint(_clipped(stored, 65535)).astype(np.uint16)
+    return np.asarray(_clipped(stored, 65535), np.uint16)
 
 
 def _finite(values: NDArray[Any]) -> NDArray[Any]:
@@ -132,4 +132,4 @@ def _finite(values: NDArray[Any]) -> NDArray[Any]:
 
 def _clipped(scaled: NDArray[Any], highest: int) -> NDArray[Any]:
     scaled[np.isnan(scaled)] = 0
-    return np.clip(scaled, 0, highest, out=scaled)
+    return np.asarray(np.rint(np.clip(scaled, 0, highest)))

@@ -25,7 +25,7 @@ def prepare(array: NDArray[Any], window: tuple[float, float]) -> NDArray[np.floa
     """
     low, high = window
     scaled = (array.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    return np.clip(scaled, 0.0, 1.0)
+    return np.asarray(np.clip(scaled, 0.0, 1.0))
 
 
 def to_input(slices: NDArray[np.float32], device: torch.device) -> Tensor:

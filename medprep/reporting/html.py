@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from medprep.metrics.overlap import SLICE_CONVENTIONS
 from medprep.reporting.data import (
@@ -20,6 +20,8 @@ from medprep.reporting.data import (
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+Row = TypeVar("Row", LabelRow, CleaningRow)
 
 _FOLD_WORDS = {"train": "training", "val": "validation", "test": "test", "": "without labels"}
 _NOTHING = "–"
@@ -82,6 +84,7 @@ def render(data: ReportData) -> str:
     """
     from medprep.reporting.figures import dice_strip, training_curve
 
+    labels, cleaning = _in_order(data.labels, data), _in_order(data.cleaning, data)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -90,8 +93,8 @@ def render(data: ReportData) -> str:
             headline=_headline(data.scores),
             series=_series_map(data.series),
             patients=_patients_by_fold(data.series),
-            organ_labels=_organ_labels(data.labels, data.cleaning),
-            label_rows=_label_rows(data.labels, data.cleaning),
+            organ_labels=_organ_labels(labels, cleaning),
+            label_rows=_label_rows(labels, cleaning),
             training=[(one, training_curve(one.log) if one.log else b"") for one in data.training],
             scores=[(one, _worst_first(one.rows), dice_strip(one)) for one in data.scores],
             slice_conventions=SLICE_CONVENTIONS,
@@ -181,6 +184,13 @@ def _patients_by_fold(rows: Sequence[SeriesRow]) -> dict[str, list[str]]:
     for row in rows:
         found.setdefault(row.fold, {})[row.patient] = None
     return {fold: list(patients) for fold, patients in found.items()}
+
+
+def _in_order(rows: Sequence[Row], data: ReportData) -> list[Row]:
+    """Put each case's organs into the order of their labels; cases stay where they are."""
+    cases = {row.case: n for n, row in reversed(list(enumerate(rows)))}
+    organs = {name: n for n, (name, _) in enumerate(data.organs)}
+    return sorted(rows, key=lambda row: (cases[row.case], organs.get(row.organ, len(organs))))
 
 
 def _label_rows(

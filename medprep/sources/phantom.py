@@ -1,4 +1,4 @@
-"""Phantom patients in the layout of CHAOS, with the traps of its headers.
+"""Phantom patients in the layout of CHAOS, with the traps of its files.
 
 Equal arguments give equal bytes: chance comes from the seed and the patient's number alone, UIDs
 are hashes of them, pixels are rounded far above float noise, and what is packed is packed in a way
@@ -7,32 +7,27 @@ that does not change from one build of a library to another.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medprep.errors import OptionError, WriteError
-from medprep.files import PART, AtomicFiles
+from medprep.files import AtomicFiles
 from medprep.geometry import Geometry
-from medprep.sources.phantom_anatomy import LIVER, Abdomen, Contrast, cut, draw_abdomen, paint
+from medprep.sources.phantom_anatomy import LIVER, cut, draw_abdomen
+from medprep.sources.phantom_files import Modality, Patient, Series, Syntax, write_mask
+from medprep.sources.phantom_paint import Contrast, paint
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-Modality = Literal["MR", "CT"]
 Trap = Literal[
     "implicit", "explicit", "own-series-uids", "oblique", "strangers", "comma-names",
     "z-descends", "intercept-1000",
 ]  # fmt: skip
 TRAPS: dict[tuple[Modality, int], frozenset[Trap]] = {
     ("MR", 1): frozenset({"implicit"}),
-    ("MR", 2): frozenset({"explicit", "own-series-uids"}),
+    ("MR", 2): frozenset({"own-series-uids"}),
     ("MR", 3): frozenset({"oblique"}),
     ("MR", 5): frozenset({"strangers"}),
     ("CT", 2): frozenset({"implicit", "comma-names", "z-descends"}),
@@ -42,56 +37,30 @@ TRAPS: dict[tuple[Modality, int], frozenset[Trap]] = {
 
 _GREY_STEP = 63
 """MR masks hold label times this (CHAOS: 0, 63, 126, 189, 252)."""
+_CT_STEP_MM = 2.0
 _STRANGERS = {"Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ".DS_Store": b"\0\0\0\1Bud1"}
 _SMALLEST = 32
 
 
 @dataclass(frozen=True)
 class _Protocol:
-    """One series of a patient: where it goes, how files are named, what its headers claim.
-
-    The n-th slice of the file names has the number ``first + n * step``.
-    """
+    """How a contrast is measured, and where it goes: slice n has number ``first + n * step``."""
 
     contrast: Contrast
+    acquisition: str
     folder: str
-    picture: str
+    name: str
     first: int
     step: int
-    echo_ms: float = 0.0
-    echo: int = 1
+    echo_ms: float
+    echo: int
 
 
-_T1 = (
-    _Protocol("t1in", "T1DUAL/DICOM_anon/InPhase", "IMG-0004-{:05d}.dcm", 2, 2, 4.6, 2),
-    _Protocol("t1out", "T1DUAL/DICOM_anon/OutPhase", "IMG-0004-{:05d}.dcm", 1, 2, 2.3, 1),
+_T1DUAL = (
+    _Protocol("t1in", "T1DUAL", "DICOM_anon/InPhase", "IMG-0004-{:05d}", 2, 2, 4.6, 2),
+    _Protocol("t1out", "T1DUAL", "DICOM_anon/OutPhase", "IMG-0004-{:05d}", 1, 2, 2.3, 1),
 )
-_T2 = (_Protocol("t2", "T2SPIR/DICOM_anon", "IMG-0002-{:05d}.dcm", 1, 1, 70.0),)
-_CT = _Protocol("ct", "DICOM_anon", "IMG-0002-{:05d}.dcm", 1, 1)
-_CT_COMMA = _Protocol("ct", "DICOM_anon", "i{:04d},0000b.dcm", 30, 1)
-
-
-@dataclass(frozen=True)
-class _Patient:
-    modality: Modality
-    number: int
-    seed: int
-
-    @property
-    def traps(self) -> frozenset[Trap]:
-        return TRAPS.get((self.modality, self.number), frozenset())
-
-    def chance(self, stream: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.modality == "CT", self.number, stream])
-
-    def uid(self, *parts: object) -> str:
-        from pydicom.uid import generate_uid
-
-        words = ("medprep phantom", self.seed, self.modality, self.number, *parts)
-        return str(generate_uid(entropy_srcs=["/".join(map(str, words))]))
-
-    def body(self, height_mm: float) -> Abdomen:
-        return draw_abdomen(self.chance(0), height_mm)
+_T2SPIR = (_Protocol("t2", "T2SPIR", "DICOM_anon", "IMG-0002-{:05d}", 1, 1, 70.0, 1),)
 
 
 def make_chaos(
@@ -134,16 +103,14 @@ def make_chaos(
         if mr_patients or ct_patients:
             train = files.folder(folder / "Train_Sets")
             for number in mr_patients:
-                patient = _Patient("MR", number, seed)
-                _write_mr(train / "MR" / str(number), patient, slices, size, labelled=True)
+                _write_mr(train, Patient("MR", number, seed), slices, size, labelled=True)
             for number in ct_patients:
-                patient = _Patient("CT", number, seed)
-                _write_ct(train / "CT" / str(number), patient, slices, size)
+                _write_ct(train, Patient("CT", number, seed), slices, size)
         if unlabelled:
             test = files.folder(folder / "Test_Sets")
+            few = (slices[0], slices[0])
             for number in unlabelled:
-                patient, few = _Patient("MR", number, seed), (slices[0], slices[0])
-                _write_mr(test / "MR" / str(number), patient, few, size, labelled=False)
+                _write_mr(test, Patient("MR", number, seed), few, size, labelled=False)
 
 
 def _check_options(
@@ -165,53 +132,82 @@ def _check_options(
 def _check_empty(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise WriteError("this is a file; wanted is a new or empty folder", path=folder)
-    found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    kept = [name for name in found if not name.endswith(PART)]
-    if kept:
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if names:
         raise WriteError(
-            f"the folder is not empty (it holds '{kept[0]}'); wanted is a new or empty one",
+            f"the folder is not empty (it holds '{names[0]}'); wanted is a new or empty one",
             path=folder,
         )
 
 
 def _write_mr(
-    place: Path, patient: _Patient, slices: tuple[int, int], size: int, *, labelled: bool
+    root: Path, patient: Patient, slices: tuple[int, int], size: int, *, labelled: bool
 ) -> None:
+    place, traps = _place(root, patient), _traps(patient)
     rng = patient.chance(1)
-    height, gain = rng.uniform(190, 210), rng.uniform(220, 400)
-    body = patient.body(height)
-    tilt_deg = 8.0 if "oblique" in patient.traps else 0.0
-    for protocols in (_T1, _T2) if labelled else (_T1,):
+    height_mm, gain = rng.uniform(190, 210), rng.uniform(220, 400)
+    body = draw_abdomen(patient.chance(0), height_mm)
+    for protocols in (_T1DUAL, _T2SPIR) if labelled else (_T1DUAL,):
         count = int(rng.integers(slices[0], slices[1] + 1))
-        grid = _grid(count, size, height / count, rng.uniform(368, 384) / size, tilt_deg)
+        tilt_deg = 8.0 if "oblique" in traps else 0.0
+        grid = _grid(count, size, height_mm / count, rng.uniform(368, 384) / size, tilt_deg)
         sections = cut(body, grid)
         for protocol in protocols:
+            series = Series(
+                patient,
+                protocol.acquisition,
+                grid,
+                _syntax(patient),
+                window=(0.55 * gain, 1.1 * gain),
+                own_uids="own-series-uids" in traps,
+                echo_ms=protocol.echo_ms,
+                echo=protocol.echo,
+            )
+            pictures = _made(place / protocol.acquisition / protocol.folder)
             signal = np.rint(gain * paint(sections, protocol.contrast, rng))
-            header = _mr_header(patient, protocol, grid, gain)
-            _write_series(place, patient, protocol, header, signal, grid)
+            for index, number, name in _files(protocol, count):
+                series.write(pictures / f"{name}.dcm", signal[index], index, number)
+            if "strangers" in traps:
+                _write_strangers(pictures)
         if labelled:
-            ground = _made(place / protocols[0].folder.split("/")[0] / "Ground")
-            for number, labels in zip(_numbers(protocols[0], count), sections.labels, strict=True):
-                name = protocols[0].picture.format(number).replace(".dcm", ".png")
-                _write_png(ground / name, labels * _GREY_STEP, 8)
+            masks = _made(place / protocols[0].acquisition / "Ground")
+            for index, _, name in _files(protocols[0], count):
+                write_mask(masks / f"{name}.png", sections.labels[index] * _GREY_STEP, 8)
 
 
-def _write_ct(place: Path, patient: _Patient, slices: tuple[int, int], size: int) -> None:
+def _write_ct(root: Path, patient: Patient, slices: tuple[int, int], size: int) -> None:
+    place, traps = _place(root, patient), _traps(patient)
     rng = patient.chance(1)
     count = int(rng.integers(slices[0], slices[1] + 1))
-    grid = _grid(count, size, 2.0, rng.uniform(368, 384) / size, 0.0)
-    sections = cut(patient.body(2.0 * count), grid)
-    intercept = -1000 if "intercept-1000" in patient.traps else -1024
+    grid = _grid(count, size, _CT_STEP_MM, rng.uniform(368, 384) / size, 0.0)
+    # Two millimetres a slice as in CHAOS, so the whole abdomen is pressed flat.
+    sections = cut(draw_abdomen(patient.chance(0), _CT_STEP_MM * count), grid)
+    intercept = -1000 if "intercept-1000" in traps else -1024
     stored = np.rint(paint(sections, "ct", rng)) - intercept
-    labels = (sections.labels == LIVER).astype(np.uint8)
-    if "z-descends" in patient.traps:
-        stored, labels = stored[::-1], labels[::-1]
-    protocol = _CT_COMMA if "comma-names" in patient.traps else _CT
-    _write_series(place, patient, protocol, _ct_header(patient, intercept), stored, grid)
-    ground = _made(place / "Ground")
-    first = protocol.first - (protocol is _CT)  # the masks of CHAOS count from 0
-    for number, plane in enumerate(labels, first):
-        _write_png(ground / f"liver_GT_{number:03d}.png", plane, 1)
+    series = Series(
+        patient,
+        "ABDOMEN",
+        grid,
+        _syntax(patient),
+        window=(50, 400),
+        own_uids="own-series-uids" in traps,
+        origin_mm=(0.0, 0.0, round(rng.uniform(800, 1600), 1)),
+        intercept=intercept,
+    )
+    pictures, masks = _made(place / "DICOM_anon"), _made(place / "Ground")
+    order = range(count)[::-1] if "z-descends" in traps else range(count)
+    commas = "comma-names" in traps
+    for number, index in enumerate(order, 30 if commas else 0):
+        name = f"i{number:04d},0000b" if commas else f"IMG-0002-{number + 1:05d}"
+        series.write(pictures / f"{name}.dcm", stored[index], index, number + 1)
+        liver = (sections.labels[index] == LIVER).astype(np.uint8)
+        write_mask(masks / f"liver_GT_{number:03d}.png", liver, 1)
+
+
+def _files(protocol: _Protocol, count: int) -> list[tuple[int, int, str]]:
+    """Give place, number and name of each slice."""
+    numbers = [protocol.first + index * protocol.step for index in range(count)]
+    return [(index, number, protocol.name.format(number)) for index, number in enumerate(numbers)]
 
 
 def _grid(count: int, size: int, step_mm: float, pixel_mm: float, tilt_deg: float) -> Geometry:
@@ -224,5 +220,26 @@ def _grid(count: int, size: int, step_mm: float, pixel_mm: float, tilt_deg: floa
     return Geometry.from_parts(shape, spacing.tolist(), origin.tolist(), direction)
 
 
-def _numbers(protocol: _Protocol, count: int) -> range:
-    return range(protocol.first, protocol.first + count * protocol.step, protocol.step)
+def _traps(patient: Patient) -> frozenset[Trap]:
+    return TRAPS.get((patient.modality, patient.number), frozenset())
+
+
+def _syntax(patient: Patient) -> Syntax:
+    traps = _traps(patient)
+    if "implicit" in traps:
+        return "implicit"
+    return "explicit" if "explicit" in traps else "rle"
+
+
+def _place(root: Path, patient: Patient) -> Path:
+    return root / patient.modality / str(patient.number)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write_strangers(folder: Path) -> None:
+    for name, start in _STRANGERS.items():
+        (folder / name).write_bytes(start + bytes(56))

@@ -1,4 +1,4 @@
-"""A made-up abdomen: drawn by chance, cut along any grid, painted as MR or CT.
+"""A made-up abdomen: drawn by chance, cut along any grid.
 
 Organs are warped ellipsoids in a nominal abdomen of 330 x 224 x 200 mm, LPS millimetres from its
 centre. Nothing comes from a person.
@@ -6,16 +6,13 @@ centre. Nothing comes from a person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from medprep.geometry import Geometry
 
-Contrast = Literal["t1in", "t1out", "t2", "ct"]
 Floats = NDArray[np.float64]
 
 LIVER, RIGHT_KIDNEY, LEFT_KIDNEY, SPLEEN = 1, 2, 3, 4
@@ -26,37 +23,11 @@ _LONG = 1e4
 """Radius along z of what runs through all slices, as a spine does."""
 
 
-@dataclass(frozen=True)
-class Tissue:
-    """How a tissue looks: MR signal where fat in phase is about 1, CT in HU, roughness (share)."""
-
-    t1in: float
-    t1out: float
-    t2: float
-    ct: float
-    rough: float
-
-
-TISSUES: dict[str, Tissue] = {
-    "air": Tissue(0.0, 0.0, 0.0, -1000, 0.0),
-    "fat": Tissue(0.95, 0.82, 0.17, -100, 0.06),
-    "muscle": Tissue(0.51, 0.50, 0.33, 70, 0.12),
-    "liver": Tissue(0.53, 0.47, 0.36, 105, 0.05),
-    "vessel": Tissue(0.42, 0.40, 0.50, 150, 0.05),
-    "spleen": Tissue(0.47, 0.47, 0.58, 115, 0.05),
-    "kidney": Tissue(0.50, 0.50, 0.64, 165, 0.08),
-    "sinus": Tissue(0.66, 0.55, 0.50, 20, 0.15),
-    "bowel": Tissue(0.51, 0.46, 0.40, 60, 0.30),
-    "stomach": Tissue(0.47, 0.45, 0.42, 45, 0.22),
-    "pancreas": Tissue(0.56, 0.51, 0.38, 90, 0.16),
-    "blood": Tissue(0.38, 0.37, 0.42, 150, 0.08),
-    "bile": Tissue(0.28, 0.28, 0.95, 8, 0.03),
-    "bone": Tissue(0.64, 0.50, 0.33, 240, 0.15),
-    "fluid": Tissue(0.20, 0.20, 1.00, 5, 0.03),
-    "lung": Tissue(0.05, 0.05, 0.04, -850, 0.30),
-}
-"""Liver, muscle, pancreas, kidney and bowel are alike on purpose: no grey level is the liver's."""
-
+TISSUES = (
+    "air", "fat", "muscle", "liver", "vessel", "spleen", "kidney", "sinus", "bowel", "stomach",
+    "pancreas", "blood", "bile", "bone", "fluid", "lung",
+)  # fmt: skip
+"""Names of the tissues by their numbers."""
 _ID = {name: number for number, name in enumerate(TISSUES)}
 
 
@@ -103,6 +74,14 @@ class Organ:
     without: Blob | None = None
     core: str = ""
 
+    def reach(self) -> tuple[float, float]:
+        """Give the lowest and highest z, nominal mm, that the organ and its rim can touch."""
+        ends = [
+            (blob.centre[2], blob.radii[2] * (1 + self.rim_mm / min(blob.radii[:2])))
+            for blob in self.blobs
+        ]
+        return min(z - size for z, size in ends), max(z + size for z, size in ends)
+
     def depth(self, points: Floats, cavity: Floats, lung: Floats) -> Floats:
         """Give about the distance in mm from the surface, negative inside."""
         depth = np.min([blob.depth(points) for blob in self.blobs], axis=0)
@@ -146,7 +125,7 @@ class Abdomen:
 
 @dataclass(frozen=True)
 class Sections:
-    """An abdomen cut along a grid: number of the tissue and label, both ``[slice, row, column]``."""
+    """An abdomen cut along a grid: tissue and label of each voxel ``[slice, row, column]``."""
 
     tissue: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -169,8 +148,8 @@ def draw_abdomen(rng: np.random.Generator, height_mm: float = NOMINAL_HEIGHT_MM)
         fat_mm=rng.uniform(7, 17),
         wall_mm=rng.uniform(12, 16),
         domes=(
-            _drawn(rng, (-58, -10, -30), (104, 110, 112)),
-            _drawn(rng, (64, -8, -30), (102, 105, 100)),
+            _drawn(rng, (-58, -10, -30), (104, 110, 104)),
+            _drawn(rng, (64, -8, -30), (102, 105, 95)),
         ),
         organs=(*_loops(rng), *_upper(rng), *_behind(rng)),
         vessels=np.stack([np.broadcast_to(hilum, ends.shape), ends], axis=1),
@@ -178,7 +157,7 @@ def draw_abdomen(rng: np.random.Generator, height_mm: float = NOMINAL_HEIGHT_MM)
 
 
 def _drawn(
-    rng: np.random.Generator, centre: Sequence[float], radii: Sequence[float], turn_deg: float = 0.0
+    rng: np.random.Generator, centre: ArrayLike, radii: ArrayLike, turn_deg: float = 0.0
 ) -> Blob:
     return Blob(
         np.asarray(centre) + rng.normal(0, 3.5, 3),
@@ -213,7 +192,7 @@ def _upper(rng: np.random.Generator) -> list[Organ]:
         Organ("stomach", (stomach,), wall_gap_mm=4),
         Organ("spleen", (spleen,), SPLEEN, wall_gap_mm=3),
         Organ("liver", lobes, LIVER, rim_mm=3.5, wall_gap_mm=3, without=hollow),
-        Organ("bile", (_drawn(rng, (-42, -34, -38), (13, 15, 22), 20),), rim_mm=0),
+        Organ("bile", (_drawn(rng, (-26, -28, -42), (12, 15, 22), 20),), rim_mm=0),
         Organ("blood", (_drawn(rng, (22, -32, 96), (46, 38, 32), 20),)),
     ]
 
@@ -252,8 +231,12 @@ def cut(abdomen: Abdomen, grid: Geometry) -> Sections:
     breath = (cavity < 0) & (lung < 0)
     tissue[breath] = _ID["lung"]
     labels = np.zeros(grid.shape, np.uint8)
+    lowest, highest = points[2].min(axis=(1, 2)), points[2].max(axis=(1, 2))
     for organ in abdomen.organs:
-        depth = organ.depth(points, cavity, lung)
+        low, high = organ.reach()
+        here = (lowest < high) & (highest > low)  # most organs lie in a few slices only
+        depth = np.full(grid.shape, np.inf)
+        depth[here] = organ.depth(points[:, here], cavity[here], lung[here])
         rim = (depth < organ.rim_mm) & (cavity < 0) & ~breath
         tissue[rim], labels[rim] = _ID["fat"], 0
         inner = (depth < 0) & (body < -abdomen.fat_mm / 2)
@@ -289,35 +272,3 @@ def _vessel_distance(abdomen: Abdomen, points: Floats) -> Floats:
         square = sum((a - share * w) ** 2 for w, a in zip(way, away, strict=True))
         nearest = np.minimum(nearest, np.sqrt(square))
     return nearest
-
-
-def paint(sections: Sections, contrast: Contrast, rng: np.random.Generator) -> Floats:
-    """Give the picture of a cut: MR signal (fat about 1, air 0, Rician noise) or CT in HU.
-
-    Tissues differ from patient to patient by ``rng``; MR has a smooth bias field.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    levels = np.array([getattr(tissue, contrast) for tissue in TISSUES.values()])
-    rough = np.array([tissue.rough for tissue in TISSUES.values()])[sections.tissue]
-    grain = gaussian_filter(rng.normal(size=rough.shape), (0.5, 1.3, 1.3))
-    grain *= rough / grain.std()
-    if contrast == "ct":
-        values = levels + rng.normal(0, 6, levels.size) * (levels > -500)
-        values = values[sections.tissue] + 60 * grain * (values[sections.tissue] > -500)
-        soft = gaussian_filter(values, (0, 0.5, 0.5))
-        return np.asarray(soft + rng.normal(0, 14, soft.shape), np.float64)
-    values = (levels * np.exp(rng.normal(0, 0.05, levels.size)))[sections.tissue] * (1 + grain)
-    signal = gaussian_filter(values, (0, 0.55, 0.55)) * _bias(sections.tissue.shape, rng)
-    real, imaginary = rng.normal(0, 0.028, (2, *signal.shape))
-    noisy = np.hypot(signal + real, imaginary)
-    # Scanners blank the air around the body.
-    return np.where(sections.tissue == _ID["air"], 0.0, noisy)
-
-
-def _bias(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij", sparse=True)
-    slope = rng.normal(0, (0.05, 0.10, 0.10))
-    bend = rng.uniform(0.05, 0.2)
-    field = slope[0] * z + slope[1] * y + slope[2] * x + bend * (x**2 + y**2 - 0.5)
-    return np.asarray(np.exp(field), np.float64)

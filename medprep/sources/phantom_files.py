@@ -1,9 +1,10 @@
-"""One phantom slice as a DICOM file, one mask as a PNG: the same bytes wherever they are written."""
+"""One phantom slice as DICOM, one mask as PNG: the same bytes wherever they are written."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,6 +64,8 @@ class Series:
         Each file has a SeriesInstanceUID of its own.
     origin_mm
         Added to the grid's positions: where the scanner counts from.
+    window
+        WindowCenter and WindowWidth.
     echo_ms, echo
         MR: EchoTime and EchoNumbers.
     intercept
@@ -73,6 +76,7 @@ class Series:
     acquisition: str
     grid: Geometry
     syntax: Syntax
+    window: tuple[float, float]
     own_uids: bool = False
     origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     echo_ms: float = 0.0
@@ -109,19 +113,19 @@ class Series:
     def _dataset(self, place: int, number: int) -> Dataset:
         from pydicom import Dataset
         from pydicom.dataset import FileMetaDataset
+        from pydicom.uid import generate_uid
 
         dataset = Dataset()
         for name in _EMPTY:
             setattr(dataset, name, "")
-        patient = self.patient
-        mine = self._mr() if patient.modality == "MR" else self._ct()
+        mine = self._mr() if self.patient.modality == "MR" else self._ct()
         for name, value in {**self._common(place, number), **mine}.items():
             setattr(dataset, name, value)
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         # pydicom's own would change with its version.
-        meta.ImplementationClassUID = patient.uid("implementation")
+        meta.ImplementationClassUID = generate_uid(entropy_srcs=[_IMPLEMENTATION])
         meta.ImplementationVersionName = _IMPLEMENTATION
         dataset.file_meta = meta
         return dataset
@@ -154,3 +158,58 @@ class Series:
             "HighBit": 15,
             "PixelRepresentation": 0,
         }
+
+    def _mr(self) -> dict[str, object]:
+        step_mm = self.grid.spacing_mm[0]
+        return {
+            "ImageType": ["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"],
+            "ScanningSequence": "GR",
+            "SequenceVariant": "SS",
+            "SliceThickness": round(0.8 * step_mm, 1),
+            "SpacingBetweenSlices": round(step_mm, 2),
+            "EchoTime": self.echo_ms,
+            "EchoNumbers": self.echo,
+            "MagneticFieldStrength": 1.5,
+            "PatientPosition": "HFS",
+            "WindowCenter": round(self.window[0], 1),
+            "WindowWidth": round(self.window[1], 1),
+        }
+
+    def _ct(self) -> dict[str, object]:
+        # SliceThickness is not the step, and no SpacingBetweenSlices tells it: positions do.
+        return {
+            "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "HELIX"],
+            "SliceThickness": round(1.6 * self.grid.spacing_mm[0], 1),
+            "KVP": 120,
+            "PatientPosition": "FFS",
+            "WindowCenter": [self.window[0], self.window[0]],
+            "WindowWidth": [self.window[1], self.window[1]],
+            "RescaleIntercept": self.intercept,
+            "RescaleSlope": 1,
+        }
+
+
+def write_mask(path: Path, values: NDArray[np.uint8], bits: Literal[1, 8]) -> None:
+    """Write a grey PNG of 1 or 8 bits a pixel; values are ``[row, column]``.
+
+    ``formats.png`` packs faster and tighter, but not to the same bytes on every machine; the
+    run-length strategy of zlib leaves no build a choice.
+    """
+    rows, columns = values.shape
+    packed = np.packbits(values, axis=1) if bits == 1 else values
+    lines = np.pad(packed, ((0, 0), (1, 0)))  # filter 0 before each row
+    deflate = zlib.compressobj(level=9, strategy=zlib.Z_RLE)
+    body = deflate.compress(lines.tobytes()) + deflate.flush()
+    header = struct.pack(">IIBBBBB", columns, rows, bits, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", body), (b"IEND", b""))
+    content = b"".join(_chunk(name, part) for name, part in chunks)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def _decimals(values: Iterable[float], digits: int) -> list[float]:
+    """Round to what a DS of 16 characters holds; adding 0 turns -0 into 0."""
+    return [round(float(value), digits) + 0.0 for value in values]

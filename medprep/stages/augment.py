@@ -49,7 +49,8 @@ class Augment:
         workspace = context.workspace
         images, cleaned = workspace.current("convert"), workspace.current("clean")
         operations = TutorialOptions()
-        tasks, silenced = [], set()
+        tasks = []
+        silenced: set[str] = set()
         for row in workspace.database.cases():
             if row.fold != "train" or row.name not in cleaned:
                 continue

@@ -20,6 +20,7 @@ from medprep.metrics.overlap import (
 )
 from medprep.stages.base import CaseResult, Context, Summary, artifact_input, run_cases, task
 from medprep.stages.predict import find_run, held_out
+from medprep.workspace.database import CaseRow
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
 
@@ -82,7 +83,7 @@ class Dice:
         if tasks and len(failed) == len(tasks):
             raise NothingDoneError(f"none of the {len(tasks)} predictions could be scored")
         summary.failed = missing | failed
-        record = self._record(workspace, run, fold, list(summary.failed), names)
+        record = self._record(workspace, run, fold, chosen, list(summary.failed), names)
         write_bytes(workspace.layout.metrics(run, ".json"), json_bytes(record))
         write_bytes(workspace.layout.metrics(run, ".csv"), _csv(record))
         summary.lines.extend(record["text"])
@@ -90,12 +91,19 @@ class Dice:
         return summary
 
     def _record(
-        self, workspace: Workspace, run: str, fold: str, missing: list[str], names: dict[int, str]
+        self,
+        workspace: Workspace,
+        run: str,
+        fold: str,
+        chosen: list[CaseRow],
+        missing: list[str],
+        names: dict[int, str],
     ) -> dict[str, Any]:
+        current = workspace.current("dice")
         scored = {
-            subject.removeprefix(f"{run}/"): artifact.facts["rows"]
-            for subject, artifact in workspace.current("dice").items()
-            if subject.startswith(f"{run}/")
+            row.name: current[f"{run}/{row.name}"].facts["rows"]
+            for row in chosen
+            if f"{run}/{row.name}" in current
         }
         rows = [{"case": case, **row} for case, found in sorted(scored.items()) for row in found]
         rows += [
@@ -108,6 +116,7 @@ class Dice:
             "run": run,
             "fold": fold,
             "reference": self.reference,
+            "patients": len({row.patient for row in chosen}),
             "convention": EMPTY_CONVENTION,
             "slice_conventions": dict(SLICE_CONVENTIONS),
             "missing": missing,

@@ -41,7 +41,7 @@ def gather(workspace: Workspace, version: str) -> ReportData:
     rows = database.cases()
     made = {s: workspace.current(s) for s in ("convert", "extract", "clean", "train")}
     return ReportData(
-        title=f"medprep: {meta['preset']}",
+        title=str(meta["preset"]),
         version=version,
         dataset=_dataset(meta, rows),
         series=tuple(_series(row, made["convert"].get(row.name)) for row in rows),
@@ -142,9 +142,18 @@ def _overlays(
         number = int(np.count_nonzero(labels, axis=(1, 2)).argmax())
         window = Window(**made["convert"][case].facts["window"])
         picture = to_8bit(nifti.read(layout.image(case)).array[number], window)
-        png = overlay(picture, labels[number], palette(256))
-        drawn.append(Overlay(case, f"{case}, slice {number}", png))
+        upright = _upright(made["convert"][case].facts["orientation_lps"])
+        png = overlay(picture[upright], labels[number][upright], palette(256))
+        drawn.append(Overlay(case, f"slice {number + 1} of {len(labels)}", png))
     return tuple(drawn)
+
+
+def _upright(orientation: str) -> tuple[slice, slice]:
+    """Turn a slice as radiologists look at it: front or head up, patient's right to the left."""
+    rows, columns = orientation[1], orientation[2]
+    return slice(None, None, -1 if rows in "AS" else 1), slice(
+        None, None, -1 if columns in "RA" else 1
+    )
 
 
 def _training(workspace: Workspace, artifact: Artifact) -> Training:
@@ -163,9 +172,10 @@ def _training(workspace: Workspace, artifact: Artifact) -> Training:
 
 def _scores(workspace: Workspace, trained: Mapping[str, Artifact]) -> tuple[ScoreTable, ...]:
     tables = []
+    scored = {subject.split("/")[0] for subject in workspace.current("dice")}
     for run in trained:
         path = workspace.layout.metrics(run, ".json")
-        if path.is_file():
+        if run in scored and path.is_file():
             tables.append(_score_table(json.loads(path.read_text())))
     return tuple(tables)
 
@@ -179,20 +189,19 @@ def _score_table(record: dict[str, Any]) -> ScoreTable:
     )
     organs = tuple(
         OrganScore(
-            one["organ"],
-            *(ScoreSummary(**one[kind]) for kind in kinds),
-            one["missing"],
-            one["empty_in_both"],
+            organ=one["organ"],
+            **{kind: ScoreSummary(**one[kind]) for kind in kinds},
+            missing=one["missing"],
+            empty_in_both=one["empty_in_both"],
         )
         for one in record["organs"]
     )
-    patients = len({row.case for row in rows})
     return ScoreTable(
         record["run"],
         record["fold"],
         record["reference"],
         record["convention"],
-        patients,
+        record["patients"],
         rows,
         organs,
     )

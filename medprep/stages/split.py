@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from medprep import folds
 from medprep.errors import OptionError, OtherDataError
 from medprep.execute import usable_cpus
 from medprep.files import digest, json_bytes, write_bytes
+from medprep.folds import FOLDS, Fold, assign, parts
 from medprep.sources.base import PRESETS, Preset, SourceCase, SourceSet
 from medprep.sources.detect import open_source
 from medprep.stages.base import Context, Summary
@@ -75,7 +75,7 @@ class Split:
         return (self.val, self.test) == (Split.val, Split.test) and self.train < 1
 
     @property
-    def shares(self) -> dict[folds.Fold, float]:
+    def shares(self) -> dict[Fold, float]:
         """The shares as used; with ``--folds`` validation comes from the parts."""
         rest = (1 - self.train) / (self.val + self.test) if self._shares_are_rest() else 1.0
         val, test = self.val * rest, self.test * rest
@@ -100,9 +100,9 @@ class Split:
         earlier_rows = workspace.database.cases()
         _require_same_data(found, meta, earlier_rows)
         files = _hash_files(found.cases, context)
-        earlier: dict[str, folds.Fold] = {}
+        earlier: dict[str, Fold] = {}
         if not self.resplit:
-            earlier = {r.patient: r.fold for r in earlier_rows if r.fold in folds.FOLDS}  # type: ignore[misc]
+            earlier = {r.patient: r.fold for r in earlier_rows if r.fold in FOLDS}
         fold_of, part_of = self._place(found, earlier)
         patients = {case.patient: case.identity for case in found.cases}
         ledger = write_ledger(
@@ -127,18 +127,18 @@ class Split:
         return _summary(found, rows, earlier, self)
 
     def _place(
-        self, found: SourceSet, earlier: dict[str, folds.Fold]
-    ) -> tuple[dict[str, folds.Fold], dict[str, int]]:
+        self, found: SourceSet, earlier: dict[str, Fold]
+    ) -> tuple[dict[str, Fold], dict[str, int]]:
         labelled = {case.patient: case.sequence for case in found.cases if case.masks}
         if any(case.fold for case in found.cases):
             fixed = {case.patient: case.fold for case in found.cases if case.masks}
-            return {p: fold or "train" for p, fold in fixed.items()}, {}  # type: ignore[misc]
-        fold_of = folds.assign(labelled, self.shares, self.seed, earlier)
+            return {p: fold or "train" for p, fold in fixed.items()}, {}
+        fold_of = assign(labelled, self.shares, self.seed, earlier)
         if self.folds == 1:
             return fold_of, {}
         trained = {p: s for p, s in labelled.items() if fold_of[p] != "test"}
         fold_of.update(dict.fromkeys(trained, "train"))
-        return fold_of, folds.parts(trained, self.folds, self.seed)
+        return fold_of, parts(trained, self.folds, self.seed)
 
 
 @lru_cache(maxsize=1)
@@ -149,7 +149,7 @@ def _open(options: Split) -> SourceSet:
 def splits(rows: Sequence[CaseRow], count: int) -> list[dict[str, list[str]]]:
     """Give nnU-Net's list of train/val case names, with our ``test`` beside them."""
     return [
-        {fold: [row.name for row in rows if role(row, number) == fold] for fold in folds.FOLDS}
+        {fold: [row.name for row in rows if role(row, number) == fold] for fold in FOLDS}
         for number in range(count)
     ]
 
@@ -213,7 +213,7 @@ def _hash_file(subject: str, role: str, place: int, path: Path) -> LedgerFile:
 def _row(
     case: SourceCase,
     files: Sequence[LedgerFile],
-    fold_of: dict[str, folds.Fold],
+    fold_of: dict[str, Fold],
     part_of: dict[str, int],
 ) -> CaseRow:
     pictures = [file for file in files if file.role == "picture"]
@@ -241,11 +241,11 @@ def _drop_old_ledgers(private: Path, keep: str) -> None:
 
 
 def _summary(
-    found: SourceSet, rows: list[CaseRow], earlier: dict[str, folds.Fold], options: Split
+    found: SourceSet, rows: list[CaseRow], earlier: dict[str, Fold], options: Split
 ) -> Summary:
     summary = Summary("split", made=[row.name for row in rows], lines=list(found.notes))
     by_fold = Counter({row.patient: row.fold for row in rows if row.labelled}.values())
-    counted = ", ".join(f"{by_fold[fold]} {fold}" for fold in folds.FOLDS)
+    counted = ", ".join(f"{by_fold[fold]} {fold}" for fold in FOLDS)
     summary.lines.append(f"patients: {counted}")
     if options.folds > 1:
         summary.lines.append(f"cross-validation: {options.folds} folds of the training patients")

@@ -10,7 +10,7 @@ from medprep.errors import OptionError
 CPU_WIDTH, GPU_WIDTH = 16, 64
 """The original's width is 64; a quarter of it is what a laptop CPU trains in minutes."""
 
-PASSES = 40
+PASSES = 30
 """Passes over the training slices that the default number of steps makes, within its bounds."""
 FEWEST_STEPS = 200
 MOST_STEPS_CPU, MOST_STEPS_GPU = 600, 10_000

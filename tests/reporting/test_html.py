@@ -256,6 +256,16 @@ def test_labels_and_cleaning_meet_in_one_row() -> None:
     assert ["plain", "1", "89.2", "89.2 to 89.2", "321", "45", "0"] in page.rows
 
 
+def test_organs_stand_in_the_order_of_their_labels() -> None:
+    names = ("liver", "spleen", "aorta")
+    labels = tuple(LabelRow(case, organ, 1, 1.0) for case in "ba" for organ in sorted(names))
+    data = replace(full(), organs=tuple((n, (1, 1, 1)) for n in names), labels=labels, cleaning=())
+    page = Page(render(data))
+    assert [row[0] for row in page.rows if row[1:3] == ["2", "1.0"]] == list(names)
+    by_case = [tuple(row[:2]) for row in page.rows if row[2:5] == ["1", "1.0", "–"]]
+    assert by_case == [(case, organ) for case in "ba" for organ in names]
+
+
 def test_unknown_spacing_gives_no_millilitres() -> None:
     labels = (LabelRow("c", "liver", 10, None),)
     page = Page(render(replace(full(), labels=labels, cleaning=())))
