@@ -113,7 +113,9 @@ def _guarded(work: Callable[[Task], Result], task: Task) -> Result | Failure:
             "memory", "not enough memory; try fewer --jobs", None, traceback.format_exc()
         )
     except Exception as error:  # a fault of ours: this case is lost, the others are not
-        text = f"unexpected {type(error).__name__}: {error}"
+        # The text of an OSError holds a path, which may name a patient.
+        said = (error.strerror if isinstance(error, OSError) else None) or error
+        text = f"unexpected {type(error).__name__}: {said}"
         return Failure("internal", text, None, traceback.format_exc())
 
 

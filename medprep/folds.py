@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
 
@@ -38,8 +39,9 @@ def counts(patients: int, shares: Mapping[Fold, float]) -> dict[Fold, int]:
     if patients < len(wanted):
         wanted = [fold for fold in ("train", "test", "val") if fold in wanted][:patients]
     exact = {fold: patients * shares[fold] / total for fold in wanted}
-    given = {fold: int(share) for fold, share in exact.items()}
-    by_remainder = sorted(wanted, key=lambda fold: given[fold] - exact[fold])
+    given = {fold: int(share + 1e-9) for fold, share in exact.items()}
+    # Rounded: equal remainders must not be told apart by float noise.
+    by_remainder = sorted(wanted, key=lambda fold: round(given[fold] - exact[fold], 9))
     for fold in by_remainder[: patients - sum(given.values())]:
         given[fold] += 1
     while len(wanted) and min(given.values()) == 0 and patients >= len(wanted):
@@ -86,8 +88,25 @@ def assign(
     return {**kept, **dict(zip(interleaved(new, seed), slots, strict=True))}
 
 
-def parts(patients: Mapping[str, str], folds: int, seed: int) -> dict[str, int]:
+def parts(
+    patients: Mapping[str, str],
+    folds: int,
+    seed: int,
+    earlier: Mapping[str, int] | None = None,
+) -> dict[str, int]:
     """Deal patients into equal parts for cross-validation.
+
+    Parameters
+    ----------
+    patients
+        Patient id to stratum.
+    folds
+        Number of parts.
+    seed
+        Another seed gives another order.
+    earlier
+        The parts that were dealt before. They are kept; each new patient goes into the part that
+        is smallest then. Of another number of parts they would mean nothing: give None.
 
     Raises
     ------
@@ -96,7 +115,14 @@ def parts(patients: Mapping[str, str], folds: int, seed: int) -> dict[str, int]:
     """
     if folds > len(patients):
         raise OptionError(f"{folds} folds of {len(patients)} patients; wanted is one or more each")
-    return {patient: n % folds for n, patient in enumerate(interleaved(patients, seed))}
+    dealt = {patient: part for patient, part in (earlier or {}).items() if patient in patients}
+    new = {patient: stratum for patient, stratum in patients.items() if patient not in dealt}
+    sizes = Counter(dealt.values())
+    for patient in interleaved(new, seed):
+        part = min(range(folds), key=lambda number: sizes[number])
+        dealt[patient] = part
+        sizes[part] += 1
+    return dealt
 
 
 def interleaved(patients: Mapping[str, str], seed: int) -> list[str]:

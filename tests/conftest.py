@@ -16,3 +16,15 @@ def real_data() -> Path:
     if not named or not folder.is_dir():
         pytest.skip("no real data: set MEDPREP_TEST_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set in the CHAOS layout: 4 labelled MR patients, one without labels, one CT."""
+    from medprep.sources.phantom import make_chaos
+
+    folder = tmp_path_factory.mktemp("phantom") / "CHAOS"
+    make_chaos(
+        folder, mr_patients=(1, 2, 3, 5), unlabelled=(4,), ct_patients=(1,), slices=(5, 6), size=64
+    )
+    return folder

@@ -93,6 +93,8 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
         raise DicomError("not readable as DICOM: no regular file", path=path)
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels)
+    except OSError as error:  # its own text holds the path
+        raise DicomError(f"cannot be read: {error.strerror}", path=path) from error
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise DicomError(
             f"not readable as DICOM ({type(error).__name__}: {error})", path=path

@@ -18,7 +18,8 @@ from medprep.geometry import Geometry
 from medprep.volume import Volume
 
 UNEVEN_MM = 0.1
-"""A slice may lie this far from its place on the even grid, or `UNEVEN_SHARE` of a step."""
+"""A slice may lie this far from its place on the even grid, or `UNEVEN_SHARE` of a step; of thin
+slices at most a quarter of a step."""
 UNEVEN_SHARE = 0.02
 _SAME_DIRECTION = 1e-3
 _SAME_SPACING_MM = 1e-3
@@ -113,9 +114,8 @@ def _sorted(
         step = claimed or 1.0
         return order, step, [f"a single slice: its step of {step:g} mm is only the header's claim"]
     sorted_heights = heights[order]
-    steps = np.diff(sorted_heights)
-    step = float(steps.mean())
-    _require_even(order, steps, paths)
+    step = float(sorted_heights[-1] - sorted_heights[0]) / (len(order) - 1)
+    _require_even(order, sorted_heights, paths)
     _require_straight(positions[order], normal, headers[0], paths)
     notes = []
     if claimed and abs(claimed - step) > UNEVEN_MM:
@@ -125,9 +125,10 @@ def _sorted(
     return order, step, notes
 
 
-def _require_even(order: list[int], steps: NDArray[Any], paths: Sequence[Path]) -> None:
+def _require_even(order: list[int], heights: NDArray[Any], paths: Sequence[Path]) -> None:
+    steps = np.diff(heights)
     usual = float(np.median(steps))
-    allowed = max(UNEVEN_MM, UNEVEN_SHARE * usual)
+    allowed = min(max(UNEVEN_MM, UNEVEN_SHARE * usual), usual / 4)
     for (one, other), step in zip(pairwise(order), steps, strict=True):
         if step < 1e-3:
             raise DicomError(
@@ -141,6 +142,14 @@ def _require_even(order: list[int], steps: NDArray[Any], paths: Sequence[Path]) 
                 f"{usual:.4g} mm: a slice is missing or misplaced",
                 path=paths[other],
             )
+    astray = np.abs(heights - np.linspace(heights[0], heights[-1], len(heights)))
+    worst = int(astray.argmax())
+    if astray[worst] > allowed:
+        raise DicomError(
+            f"slice {order[worst] + 1} lies {astray[worst]:.3g} mm from its place on an even grid: "
+            "the spacing changes along the stack",
+            path=paths[order[worst]],
+        )
 
 
 def _require_straight(

@@ -114,7 +114,7 @@ def read_label_map(path: Path) -> LabelMap:
 
 
 def read_labels(path: Path) -> NDArray[Any]:
-    """Read a label map's values only: ``[slice, row, column]``, uint8 or uint16."""
+    """Read a label map's values only, as `read_label_map` gives them."""
     return read_label_map(path).array
 
 
@@ -136,7 +136,8 @@ def _content(path: Path) -> bytes:
                 rest: bytes = unpacked.read(max(0, _Header(head, path).end - len(head)) + 1)
                 return head + rest
     except (OSError, EOFError, igzip_lib.IsalError) as error:  # type: ignore[misc]
-        raise FormatError(f"cannot be read: {error}", path=path) from error
+        text = getattr(error, "strerror", None) or error  # not the path, which may name a patient
+        raise FormatError(f"cannot be read: {text}", path=path) from error
 
 
 class _Header:
@@ -260,8 +261,7 @@ def _snapped(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _header(geometry: Geometry, kind: str, path: Path) -> bytes:
     if max(geometry.shape) > 32767:
-        text = f"NIfTI-1 holds at most 32767 voxels an axis, not {geometry.shape}"
-        raise FormatError(text, path=path)
+        raise FormatError(f"NIfTI-1 has no room for {geometry.shape} voxels", path=path)
     # A quaternion holds a rotation only: refuse here what `read` would.
     affine = _RAS_LPS @ _snapped(geometry.affine)[:, [2, 1, 0, 3]]
     spacing = geometry.spacing_mm[::-1]

@@ -50,7 +50,7 @@ class SourceCase:
     reader: Reader
     pictures: tuple[Path, ...]
     masks: tuple[Path, ...]
-    fold: str = ""
+    fold: Literal["", "train", "val", "test"] = ""
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,15 @@ Test sets have no ``Ground``.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medprep.dicom.headers import looks_like_dicom, read_dataset, slice_header
 from medprep.errors import DicomError, SourceError
-from medprep.files import natural_key, walk_files
+from medprep.files import natural_key, walk_folders
 from medprep.organs import CHAOS_CT, CHAOS_MR
 from medprep.sources.base import Preset, SourceCase, SourceSet
 
@@ -30,39 +32,80 @@ _PRESET_OF: dict[str, Preset] = {
     "ct": "chaos-ct",
 }
 """In the order that decides between sequences with equally many labelled patients."""
+_SEQUENCE_OF = {"t1dual": "", "t2spir": "t2", "ct": "ct"}
 
 
-def find_chaos(root: Path) -> tuple[list[SourceCase], int]:
-    """Find every case of every sequence below a folder, and count the files that are no DICOM.
+@dataclass
+class _Found:
+    """One ``DICOM_anon`` folder: the folders in it and all files below it."""
 
-    A folder without CHAOS cases gives an empty list.
+    parts: set[str] = field(default_factory=set)
+    files: list[Path] = field(default_factory=list)
+
+
+def find_chaos(root: Path) -> tuple[list[SourceCase], tuple[str, ...]]:
+    """Find every case of every sequence below a folder.
+
+    Returns
+    -------
+    list of SourceCase
+        Empty where the folder holds no CHAOS case. A folder whose slices are missing gives a case
+        without pictures, which fails when it is converted.
+    tuple of str
+        What was passed over.
 
     Raises
     ------
     SourceError
         If two folders give the same case.
     """
-    folders: dict[Path, list[Path]] = {}
-    for path in walk_files(root):
-        for folder in path.parents:
-            if folder.name.casefold() == _PICTURES:
-                folders.setdefault(folder, []).append(path)
-                break
-    found: dict[str, SourceCase] = {}
-    strangers = 0
-    for folder, files in folders.items():
-        slices = [path for path in files if looks_like_dicom(path)]
-        strangers += len(files) - len(slices)
-        for case in _cases_of(folder, slices):
-            if case.case in found:
+    unreadable: list[OSError] = []
+    found = _find_folders(root, unreadable)
+    cases: dict[str, SourceCase] = {}
+    strangers = unnamed = 0
+    for folder, content in found.items():
+        slices = [path for path in content.files if looks_like_dicom(path)]
+        strangers += len(content.files) - len(slices)
+        own = _cases_of(folder, content.parts, slices)
+        unnamed += bool(slices and not own)
+        for case in own:
+            if case.case in cases:
                 raise SourceError(
                     f"two folders give the case {case.case}; point at one of them", path=folder
                 )
-            found[case.case] = case
-    return sorted(found.values(), key=lambda case: natural_key(case.case)), strangers
+            cases[case.case] = case
+    if not any(case.pictures for case in cases.values()):
+        return [], ()
+    notes = [
+        f"{count} {what} passed over"
+        for count, what in (
+            (strangers, "files among the slices are no DICOM and were"),
+            (unnamed, "folders of slices stand below no numbered patient and were"),
+            (len(unreadable), "folders cannot be read and were"),
+        )
+        if count
+    ]
+    return sorted(cases.values(), key=lambda case: natural_key(case.case)), tuple(notes)
 
 
-def choose_chaos(cases: list[SourceCase], preset: Preset | None, strangers: int) -> SourceSet:
+def _find_folders(root: Path, unreadable: list[OSError]) -> dict[Path, _Found]:
+    found: dict[Path, _Found] = {}
+    start = Path(os.path.abspath(root))  # noqa: PTH100 - names as the user sees them, links kept
+    for folder, files in walk_folders(start, unreadable.append):
+        if "__MACOSX" in folder.parts:  # macOS packs a shadow of every folder
+            continue
+        for home in (folder, *folder.parents):
+            if home.name.casefold() == _PICTURES:
+                content = found.setdefault(home, _Found())
+                content.parts.update(part.casefold() for part in folder.relative_to(home).parts[:1])
+                content.files.extend(files)
+                break
+    return found
+
+
+def choose_chaos(
+    cases: Sequence[SourceCase], preset: Preset | None, passed_over: Sequence[str]
+) -> SourceSet:
     """Take the cases of one preset: the one named, or the one with most labelled patients.
 
     Raises
@@ -70,46 +113,44 @@ def choose_chaos(cases: list[SourceCase], preset: Preset | None, strangers: int)
     SourceError
         If the named preset has no case here.
     """
-    labelled = Counter(case.sequence for case in cases if case.masks)
-    present = {case.sequence for case in cases}
+    present = {case.sequence for case in cases if case.pictures}
+    labelled = Counter(case.sequence for case in cases if case.masks and case.pictures)
     sequences = list(_PRESET_OF)
     if preset is None:
         taken = max(sequences, key=lambda s: (s in present, labelled[s], -sequences.index(s)))
     else:
         taken = next(s for s, name in _PRESET_OF.items() if name == preset)
-    kept = tuple(case for case in cases if case.sequence == taken)
     others = [s for s in sequences if s in present and s != taken]
     listed = ", ".join(f"{_PRESET_OF[s]} ({labelled[s]} labelled)" for s in others)
-    if not kept:
+    if taken not in present:
         raise SourceError(f"no case of {preset} here; this folder holds {listed}")
+    kept = tuple(case for case in cases if case.sequence == taken)
     notes = [
         f"{_PRESET_OF[taken]}: {len(kept)} cases, {labelled[taken]} with masks"
         + ("" if preset else " (the sequence with most labelled patients)")
     ]
     if others:
         notes.append(f"left out: {listed}; take one by --preset NAME in another workspace")
-    if strangers:
-        notes.append(f"{strangers} files among the slices are no DICOM and were passed over")
-    notes.extend(_phase_notes(cases, taken))
+    notes.extend(passed_over)
+    if taken in ("t1in", "t1out"):
+        notes.extend(_phase_notes(cases))
     table = CHAOS_CT if taken == "ct" else CHAOS_MR
     return SourceSet(_PRESET_OF[taken], kept, table, tuple(notes))
 
 
-def _cases_of(folder: Path, slices: list[Path]) -> list[SourceCase]:
-    place = folder.resolve().parent
-    if place.name.casefold() in ("t1dual", "t2spir"):
-        number, modality = place.parent.name, "MR"
-    else:
-        number, modality = place.name, "CT"
-    if not number.isdecimal():
+def _cases_of(folder: Path, parts: set[str], slices: list[Path]) -> list[SourceCase]:
+    place = _place(folder)
+    if place is None:
         return []
-    if place.name.casefold() == "t1dual":
+    kind, number = place
+    modality = "CT" if kind == "ct" else "MR"
+    stacks = {_SEQUENCE_OF[kind]: slices}
+    if kind == "t1dual":
         stacks = {
-            "t1in": [p for p in slices if _phase(p, folder) == "inphase"],
-            "t1out": [p for p in slices if _phase(p, folder) == "outphase"],
+            sequence: [path for path in slices if _phase(path, folder) == phase]
+            for sequence, phase in (("t1in", "inphase"), ("t1out", "outphase"))
+            if phase in parts
         }
-    else:
-        stacks = {"t2" if modality == "MR" else "ct": slices}
     masks = _masks(folder.parent)
     patient = f"{modality.lower()}{int(number):02d}"
     return [
@@ -124,8 +165,22 @@ def _cases_of(folder: Path, slices: list[Path]) -> list[SourceCase]:
             masks=masks,
         )
         for sequence, stack in stacks.items()
-        if stack
     ]
+
+
+def _place(folder: Path) -> tuple[str, str] | None:
+    """Give the kind (t1dual, t2spir, ct) and the patient's number of a ``DICOM_anon`` folder.
+
+    Names as the user sees them come before those that a link leads to.
+    """
+    above = (folder.parent, folder.resolve().parent)
+    for place in above:
+        if place.name.casefold() in ("t1dual", "t2spir") and place.parent.name.isdecimal():
+            return place.name.casefold(), place.parent.name
+    for place in above:
+        if place.name.isdecimal():
+            return "ct", place.name
+    return None
 
 
 def _phase(path: Path, folder: Path) -> str:
@@ -133,27 +188,31 @@ def _phase(path: Path, folder: Path) -> str:
 
 
 def _masks(place: Path) -> tuple[Path, ...]:
-    for folder in place.iterdir():
-        if folder.name.casefold() == _MASKS and folder.is_dir():
-            pictures = (p for p in folder.iterdir() if p.suffix.casefold() == ".png")
-            return tuple(sorted(pictures, key=lambda path: natural_key(path.name)))
+    try:
+        for folder in sorted(place.iterdir()):
+            if folder.name.casefold() == _MASKS and folder.is_dir():
+                pictures = [
+                    path
+                    for path in folder.iterdir()
+                    if path.suffix.casefold() == ".png" and not path.name.startswith("._")
+                ]
+                return tuple(sorted(pictures, key=lambda path: natural_key(path.name)))
+    except OSError as error:
+        text = f"a folder of masks cannot be read ({error.strerror})"
+        raise SourceError(text, path=error.filename) from error
     return ()
 
 
-def _phase_notes(cases: Sequence[SourceCase], taken: str) -> list[str]:
+def _phase_notes(cases: Sequence[SourceCase]) -> list[str]:
     """In phase is the longer echo at 1.5 T: say where the folders are named the other way."""
-    if taken not in ("t1in", "t1out"):
-        return []
+    first = {case.case: case.pictures[0] for case in cases if case.pictures}
     notes = []
-    by_name = {case.case: case for case in cases}
-    for case in cases:
-        other = by_name.get(f"{case.patient}-t1out")
-        if case.sequence != "t1in" or other is None:
-            continue
-        echoes = [_echo_ms(one.pictures[0]) for one in (case, other)]
-        if None not in echoes and echoes[0] < echoes[1]:  # type: ignore[operator]
+    for patient in sorted({case.patient for case in cases}, key=natural_key):
+        pair = [first.get(f"{patient}-{sequence}") for sequence in ("t1in", "t1out")]
+        echoes = [None if path is None else _echo_ms(path) for path in pair]
+        if echoes[0] is not None and echoes[1] is not None and echoes[0] < echoes[1]:
             notes.append(
-                f"{case.patient}: InPhase has the shorter echo ({echoes[0]:g} ms, OutPhase "
+                f"{patient}: InPhase has the shorter echo ({echoes[0]:g} ms, OutPhase "
                 f"{echoes[1]:g} ms): are the folders exchanged?"
             )
     return notes

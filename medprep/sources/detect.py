@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from medprep.sources.base import Preset, Reader, SourceCase, SourceSet
 from medprep.sources.chaos import choose_chaos, find_chaos
 from medprep.sources.pairs import describe_pairs, find_pairs
 from medprep.volume import Volume
+
+_ENDINGS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,9 @@ def open_source(root: Path, preset: Preset | None = None) -> SourceSet:
     if not root.is_dir():
         raise SourceError("no such folder; wanted is the folder of the data set", path=root)
     if preset is None or preset.startswith("chaos-"):
-        cases, strangers = find_chaos(root)
+        cases, passed_over = find_chaos(root)
         if cases:
-            return choose_chaos(cases, preset, strangers)
+            return choose_chaos(cases, preset, passed_over)
     readers: tuple[Reader, ...] = ("nifti", "png")
     for reader in readers:
         if preset in (None, f"{reader}-pairs"):
@@ -155,12 +158,13 @@ def _nifti_mask(path: Path, grid: Geometry) -> tuple[NDArray[Any], tuple[str, ..
 
 
 def _what_is_there(root: Path, preset: Preset | None) -> str:
-    endings: dict[str, int] = {}
-    for path in walk_files(root):
-        endings[path.suffix.casefold()] = endings.get(path.suffix.casefold(), 0) + 1
+    endings = Counter(path.suffix.casefold() for path in walk_files(root))
     if not endings:
         return "the folder is empty"
-    listed = ", ".join(f"{count} {ending or '(no ending)'}" for ending, count in endings.items())
+    named = endings.most_common(_ENDINGS_NAMED)
+    listed = ", ".join(f"{count} {ending or '(no ending)'}" for ending, count in named)
+    if len(endings) > len(named):
+        listed += f" and {len(endings) - len(named)} other endings"
     wanted = preset or "the CHAOS layout (folders DICOM_anon), NIfTI pairs or PNG pairs"
     return f"found {listed}; wanted is {wanted}"
 

@@ -1,7 +1,7 @@
 """Pictures and masks as pairs of files: NIfTI volumes or single PNG slices.
 
-A file is a mask where its name or a folder above it says so, and a picture otherwise; what is left
-of the name without that word is what pairs them::
+A file is a mask where its name or the nearest telling folder above it says so, and a picture
+otherwise; what is left of the name without that word is what pairs them::
 
     images/case_07.nii.gz + labels/case_07.nii.gz       image_7.nii.gz + label_7.nii.gz
     train/Data/a.png + train/Ground/a.png, val/Data/... (then the folders are the split)
@@ -12,10 +12,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from medprep.errors import FormatError, SourceError
+from medprep.errors import MedprepError, SourceError
 from medprep.files import natural_key, safe_name, walk_files
 from medprep.formats import nifti
 from medprep.organs import BINARY, numbered
@@ -23,7 +24,7 @@ from medprep.sources.base import Reader, SourceCase, SourceSet
 
 _MASK_WORDS = ("labels", "label", "masks", "mask", "ground", "segmentations", "segmentation", "seg")
 _PICTURE_WORDS = ("images", "image", "pictures", "data", "imgs", "img")
-_FOLDS = {
+_FOLDS: dict[str, Literal["train", "val", "test"]] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
@@ -43,9 +44,9 @@ def find_pairs(root: Path, reader: Reader) -> list[SourceCase]:
     masks: dict[str, Path] = {}
     for path in walk_files(root):
         ending = next((e for e in _ENDINGS[reader] if path.name.casefold().endswith(e)), "")
-        if not ending:
+        if not ending or path.name.startswith("._"):  # what macOS leaves beside a file
             continue
-        relative = str(path.relative_to(root)).casefold().removesuffix(ending)
+        relative = path.relative_to(root).as_posix().casefold().removesuffix(ending)
         into = masks if _is_mask(relative) else pictures
         key = "/".join(
             filter(None, (_WORD.sub("", part).strip("_-. ") for part in relative.split("/")))
@@ -80,17 +81,21 @@ def describe_pairs(cases: list[SourceCase], reader: Reader) -> SourceSet:
     for case in labelled:
         try:
             found[nifti.read_labels(case.masks[0])] = True
-        except FormatError as error:
+        except MedprepError as error:  # the case will fail by itself
             notes.append(f"{case.case}: {error.message}")
     table = numbered([int(value) for value in np.flatnonzero(found)])
     return SourceSet("nifti-pairs", tuple(cases), table, tuple(notes))
 
 
 def _is_mask(relative: str) -> bool:
-    words = {
-        word.group().removesuffix("tr").removesuffix("ts") for word in _WORD.finditer(relative)
-    }
-    return bool(words & set(_MASK_WORDS))
+    *folders, name = relative.split("/")
+    telling = [words for words in map(_words, reversed(folders)) if words]
+    nearest = telling[0] if telling else set()
+    return bool((_words(name) | nearest) & set(_MASK_WORDS))
+
+
+def _words(part: str) -> set[str]:
+    return {word.group().removesuffix("tr").removesuffix("ts") for word in _WORD.finditer(part)}
 
 
 def _cases(pictures: dict[str, Path], masks: dict[str, Path], reader: Reader) -> list[SourceCase]:

@@ -190,7 +190,6 @@ def _write_ct(root: Path, patient: Patient, slices: tuple[int, int], size: int) 
         grid,
         _syntax(patient),
         window=(50, 400),
-        own_uids="own-series-uids" in traps,
         origin_mm=(0.0, 0.0, round(rng.uniform(800, 1600), 1)),
         intercept=intercept,
     )

@@ -22,7 +22,6 @@ NOMINAL_HEIGHT_MM = 200.0
 _LONG = 1e4
 """Radius along z of what runs through all slices, as a spine does."""
 
-
 TISSUES = (
     "air", "fat", "muscle", "liver", "vessel", "spleen", "kidney", "sinus", "bowel", "stomach",
     "pancreas", "blood", "bile", "bone", "fluid", "lung",
@@ -58,7 +57,8 @@ class Organ:
     rim_mm
         Fat that sets it off from its neighbours.
     wall_gap_mm, lung_gap_mm
-        What it keeps free of the muscle wall and of the lungs; None: it may reach into both.
+        What it keeps free of the muscle wall and of the lungs; None for the wall: it may reach into
+        both.
     without
         What it leaves free.
     core

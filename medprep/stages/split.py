@@ -131,8 +131,11 @@ class Split:
     ) -> tuple[dict[str, Fold], dict[str, int]]:
         labelled = {case.patient: case.sequence for case in found.cases if case.masks}
         if any(case.fold for case in found.cases):
-            fixed = {case.patient: case.fold for case in found.cases if case.masks}
-            return {p: fold or "train" for p, fold in fixed.items()}, {}
+            fixed: dict[str, Fold] = {}
+            for case in found.cases:
+                if case.masks:
+                    fixed[case.patient] = case.fold or "train"
+            return fixed, {}
         fold_of = assign(labelled, self.shares, self.seed, earlier)
         if self.folds == 1:
             return fold_of, {}
