@@ -76,16 +76,13 @@ def find_chaos(root: Path) -> tuple[list[SourceCase], tuple[str, ...]]:
             cases[case.case] = case
     if not any(case.pictures for case in cases.values()):
         return [], ()
-    notes = [
-        f"{count} {what} passed over"
-        for count, what in (
-            (strangers, "files among the slices are no DICOM and were"),
-            (unnamed, "folders of slices stand below no numbered patient and were"),
-            (len(unreadable), "folders cannot be read and were"),
-        )
-        if count
-    ]
-    return sorted(cases.values(), key=lambda case: natural_key(case.case)), tuple(notes)
+    passed_over = {
+        "files among the slices that are no DICOM": strangers,
+        "folders of slices below no numbered patient": unnamed,
+        "folders that cannot be read": len(unreadable),
+    }
+    notes = tuple(f"passed over: {count} {what}" for what, count in passed_over.items() if count)
+    return sorted(cases.values(), key=lambda case: natural_key(case.case)), notes
 
 
 def _find_folders(root: Path, unreadable: list[OSError]) -> dict[Path, _Found]:

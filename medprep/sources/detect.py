@@ -130,15 +130,18 @@ def read_mask(
             f"{len(paths)} masks for {len(order)} slices; wanted is one mask for each slice",
             path=paths[0].parent,
         )
-    planes = [png.read(paths[index]) for index in order]
-    for place, plane in enumerate(planes):
-        if plane.shape != grid.shape[1:]:
-            raise LabelError(
-                f"slice {place}: the mask is {plane.shape[0]} x {plane.shape[1]} pixels, its "
-                f"picture {grid.shape[1]} x {grid.shape[2]}",
-                path=paths[order[place]],
-            )
-    return np.stack(planes), ()
+    return np.stack([_plane(paths[index], n, grid) for n, index in enumerate(order)]), ()
+
+
+def _plane(path: Path, number: int, grid: Geometry) -> NDArray[Any]:
+    plane = png.read(path)
+    if plane.shape != grid.shape[1:]:
+        raise LabelError(
+            f"slice {number}: the mask is {plane.shape[0]} x {plane.shape[1]} pixels, its "
+            f"picture {grid.shape[1]} x {grid.shape[2]}",
+            path=path,
+        )
+    return plane
 
 
 def _nifti_mask(path: Path, grid: Geometry) -> tuple[NDArray[Any], tuple[str, ...]]:

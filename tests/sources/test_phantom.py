@@ -19,9 +19,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossl
 
 from medprep.errors import OptionError, WriteError
 from medprep.formats import png
-from medprep.sources.base import SourceCase
-from medprep.sources.chaos import find_chaos
-from medprep.sources.detect import Picture, read_mask, read_picture
+from medprep.sources.base import Preset, SourceCase
+from medprep.sources.detect import Picture, open_source, read_mask, read_picture
 from medprep.sources.phantom import make_chaos
 from medprep.sources.phantom_files import write_mask
 
@@ -42,9 +41,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def read(made: Path) -> dict[str, tuple[SourceCase, Picture, NDArray[Any] | None]]:
     """Every case as medprep reads it."""
-    cases, _ = find_chaos(made)
+    presets: tuple[Preset, ...] = ("chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct")
     found = {}
-    for case in cases:
+    for case in (case for preset in presets for case in open_source(made, preset).cases):
         picture = read_picture(case.reader, case.pictures, case.modality)
         grid = picture.volume.geometry
         mask = read_mask(case.reader, case.masks, picture.order, grid)[0] if case.masks else None
