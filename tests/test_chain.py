@@ -100,6 +100,71 @@ def test_killed_in_the_middle_and_started_again(stage: str, phantom: Path, tmp_p
     assert done[stage]["made"], "nothing was left to do: the kill came too late"
 
 
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_politely_it_says_so_and_goes_on(
+    sent: signal.Signals, status: int, phantom: Path, tmp_path: Path
+) -> None:
+    line = ["split", phantom, "convert", "extract", "clean", "augment", "--copies", "6"]
+    work = tmp_path / "work"
+    command = [sys.executable, "-m", "medprep_cli", *map(str, line), "-w", str(work), "-j", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120
+    while time.monotonic() < end and not list((work / "augmented").glob("[a-z]*")):
+        time.sleep(0.002)
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == status, said
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    assert not (work / "medprep.lock").exists()
+    medprep(*line, "-w", work)
+    medprep(*line, "-w", tmp_path / "whole")
+    assert content(work) == content(tmp_path / "whole")
+    assert not list(work.rglob("*.part"))
+
+
+def test_cross_validation_scores_each_part(phantom: Path, tmp_path: Path) -> None:
+    medprep(
+        "split",
+        phantom,
+        "--folds",
+        "2",
+        "--test",
+        "0",
+        "--train",
+        "1",
+        "--val",
+        "0",
+        "-w",
+        tmp_path,
+    )
+    splits = json.loads((tmp_path / "splits.json").read_text())
+    assert [set(one["train"]) for one in splits] == [set(one["val"]) for one in splits[::-1]]
+    medprep("extract-liver", "-w", tmp_path)
+    for fold in ("0", "1"):
+        medprep("train", "--fold", fold, *FAST, "dice", "-w", tmp_path)
+        record = json.loads((tmp_path / "metrics" / f"unet2d-fold{fold}.json").read_text())
+        assert record["fold"] == "val"
+        assert {row["case"] for row in record["rows"]} == set(splits[int(fold)]["val"])
+
+
+@pytest.mark.parametrize("kind", ["png16", "nifti"])
+def test_other_formats_run_through(kind: str, phantom: Path, tmp_path: Path) -> None:
+    line = [
+        "convert",
+        "--format",
+        kind,
+        "extract-liver",
+        "clean",
+        "augment",
+        "train",
+        *FAST,
+        "dice",
+    ]
+    medprep("split", phantom, "--preset", "chaos-mr-t2", *line, "-w", tmp_path)
+    assert (tmp_path / "slices").exists() == (kind == "png16")
+
+
 def test_json_is_one_document_and_nothing_else_on_stdout(phantom: Path, tmp_path: Path) -> None:
     done = medprep("split", phantom, "convert", "--json", "-w", tmp_path)
     assert json.loads(done.stdout)["exit_code"] == 0

@@ -114,12 +114,11 @@ def main(args: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except Stopped:
+    except (KeyboardInterrupt, click.Abort) as error:
         click.echo("Stopped; the same command goes on from here.", err=True)
-        sys.exit(143)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Stopped; the same command goes on from here.", err=True)
-        sys.exit(130)
+        # Click wraps what stopped it.
+        terminated = isinstance(error, Stopped) or isinstance(error.__cause__, Stopped)
+        sys.exit(143 if terminated else 130)
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         sys.stderr.close()
         sys.exit(0)

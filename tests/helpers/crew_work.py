@@ -1,0 +1,67 @@
+"""Work for several processes: they import it by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from medprep.errors import LabelError
+
+
+def square(number: int) -> int:
+    """Work well."""
+    return number * number
+
+
+def own_process(_: int) -> int:
+    """Tell who works."""
+    return os.getpid()
+
+
+def die_once(marker: str) -> str:
+    """End by SIGKILL where the marker file does not exist yet."""
+    path = Path(marker)
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
+
+
+def die_if_odd(number: int) -> int:
+    """End by SIGKILL, whenever asked for an odd number."""
+    if number % 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def leave_if_odd(number: int) -> int:
+    """End without a word and with exit status 0, as a library may."""
+    if number % 2:
+        os._exit(0)
+    return number
+
+
+def fail(number: int) -> int:
+    """Fail in all ways an error can."""
+    if number == 0:
+        raise LabelError("no mask", path="private.png")
+    if number == 1:
+        raise MemoryError
+    if number == 2:
+        raise FileNotFoundError(2, "No such file or directory", "/home/someone/private.dcm")
+    if number == 3:
+        return lambda: number  # type: ignore[return-value]  # cannot be pickled
+    return number
+
+
+def linger(marker: str) -> None:
+    """Write one's process number, and go on for long."""
+    Path(marker).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    sys.exit("a module to import")
