@@ -22,8 +22,8 @@ from medprep.execute import map_cases
 def work(number):
     return number + 1
 
-{guard}
-print(sorted(result for _, result in map_cases(work, [1, 2, 3], jobs=2)))
+if {guard}:
+    print(sorted(result for _, result in map_cases(work, [1, 2, 3], jobs=2)))
 """
 
 DRIVER = """
@@ -119,16 +119,14 @@ def test_stopping_early_stops_the_workers(tmp_path: Path) -> None:
 
 def test_it_works_from_a_script(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(
-        SCRIPT.format(guard="if __name__ == '__main__':").replace("\nprint", " print")
-    )
+    script.write_text(SCRIPT.format(guard="__name__ == '__main__'"))
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.stdout == "[2, 3, 4]\n", done.stderr
 
 
 def test_a_script_without_a_guard_is_told_what_to_do(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(guard=""))
+    script.write_text(SCRIPT.format(guard="True"))
     done = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, check=False, timeout=60
     )
@@ -148,8 +146,8 @@ def test_workers_die_with_a_killed_driver(tmp_path: Path) -> None:
     until(lambda: all(marker.exists() and marker.read_text() for marker in markers))
     driver.kill()
     driver.wait()
-    for marker in markers:
-        until(lambda pid=int(marker.read_text()): not running(pid))
+    workers = [int(marker.read_text()) for marker in markers]
+    until(lambda: not any(map(running, workers)))
 
 
 def until(true: Callable[[], bool], seconds: float = 30) -> None:

@@ -107,7 +107,7 @@ def test_everything_is_synced_before_anything_is_renamed(
     fsync = os.fsync
 
     def watched(descriptor: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         if len(synced) <= 4:
             assert not (tmp_path / "slices").exists()
         fsync(descriptor)

@@ -104,7 +104,7 @@ def test_equal_within_the_tolerance_only() -> None:
     assert grid.allclose(shifted(grid, SAME_GRID_MM * 0.99))
     assert not grid.allclose(shifted(grid, SAME_GRID_MM * 1.01))
     grid.require_same(shifted(grid, 0.04))
-    with pytest.raises(GeometryError, match="0.06 mm apart"):
+    with pytest.raises(GeometryError, match=r"0\.06 mm apart"):
         grid.require_same(shifted(grid, 0.06))
     grid.require_same(shifted(grid, 0.06), atol_mm=0.1)
     with pytest.raises(GeometryError, match=r"\(3, 4, 5\) and \(3, 4, 6\)"):

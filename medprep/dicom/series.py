@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.dicom.headers import SliceHeader, read_dataset, slice_header
+from medprep.dicom.headers import SliceHeader, read_dataset, slice_header, tag
 from medprep.dicom.pixels import compact, decode
 from medprep.errors import DicomError
 from medprep.geometry import Geometry
@@ -67,6 +67,8 @@ def read_series(paths: Sequence[Path]) -> Series:
     for number, path in enumerate(paths, 1):
         try:
             dataset = read_dataset(path)
+            if "MOSAIC" in str(tag(dataset, "ImageType", path)):
+                raise DicomError("a mosaic of many slices (Siemens); wanted is one slice")
             header = slice_header(dataset, path)
             planes.append(decode(dataset, header, path))
         except DicomError as error:

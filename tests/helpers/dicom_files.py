@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 
@@ -26,7 +26,7 @@ def write_dicom(
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = MRImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
     dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     bits = pixels.dtype.itemsize * 8
     values = {
