@@ -237,9 +237,9 @@ def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summa
                 f"all {len(summary.failed)} failed; first {first[0]}: {first[1].message}",
                 path=first[1].path,
             )
-        status = "failed" if summary.failed else "done"
+        status = "some failed" if summary.failed else "done"
     except MedprepError as error:
-        status = "failed"
+        status = "error"
         error.stage = where
         raise
     finally:

@@ -202,3 +202,13 @@ def test_no_path_of_the_source_outside_private(phantom: Path, tmp_path: Path) ->
         if path.is_file() and "private" not in path.parts:
             assert str(phantom).encode() not in path.read_bytes(), path
     assert (tmp_path / "private").stat().st_mode & 0o077 == 0
+
+
+def test_deleted_files_are_made_again(phantom: Path, tmp_path: Path) -> None:
+    medprep("split", phantom, "convert", "extract", "-w", tmp_path)
+    before = content(tmp_path, "images", "labels")
+    (tmp_path / "images" / "mr01-t1in.nii.gz").unlink()
+    done = json.loads(medprep("extract", "-w", tmp_path, "--json").stdout)
+    made = {stage["stage"]: stage["made"] for stage in done["stages"]}
+    assert made == {"convert": ["mr01-t1in"], "extract": []}
+    assert content(tmp_path, "images", "labels") == before

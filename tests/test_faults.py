@@ -254,3 +254,11 @@ def test_a_read_only_place(source: Path, tmp_path: Path) -> None:
     done = medprep("split", source, "-w", tmp_path / "file" / "w")
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
+
+
+def test_refused_options_are_not_taken_up_again(source: Path, tmp_path: Path) -> None:
+    work = tmp_path / "w"
+    medprep("split", source, "-w", work)
+    assert medprep("extract", "--organ", "livr", "-w", work).returncode == 2
+    assert medprep("clean", "-w", work).returncode == 0
+    assert "livr" not in medprep("status", "--command", "-w", work).stdout

@@ -46,6 +46,18 @@ def describe() -> tuple[ModelInfo, ...]:
     return _INFOS
 
 
+def require_model(name: str) -> None:
+    """Refuse a name that is no net's.
+
+    Raises
+    ------
+    OptionError
+        With the names there are.
+    """
+    if name not in _HOMES:
+        raise OptionError(f"no model '{name}' (have {', '.join(_HOMES)})")
+
+
 def build(name: str, **config: Any) -> nn.Module:
     """Make a net with fresh weights.
 
@@ -61,8 +73,7 @@ def build(name: str, **config: Any) -> nn.Module:
     OptionError
         If there is no such net, or no such field of its config.
     """
-    if name not in _HOMES:
-        raise OptionError(f"no model '{name}' (have {', '.join(_HOMES)})")
+    require_model(name)
     module, config_name, net_name = _HOMES[name]
     home = import_module(module)
     try:

@@ -139,6 +139,14 @@ def artifact_input(artifact: Artifact) -> Input:
     return Input(artifact.stage, artifact.subject, artifact.key)
 
 
+def is_up_to_date(context: Context, known: Artifact | None, key: str) -> bool:
+    """Tell whether what is recorded was made so, and its files are still there."""
+    if known is None or known.key != key or context.overwrite:
+        return False
+    root = context.workspace.layout.root
+    return all((root / name).exists() for name in known.files)
+
+
 def run_cases(
     context: Context,
     stage: str,
@@ -154,7 +162,7 @@ def run_cases(
     todo = []
     for one in tasks:
         known = recorded.get(one.subject)
-        if known is not None and known.key == one.key and not context.overwrite:
+        if is_up_to_date(context, known, one.key):
             summary.kept.append(one.subject)
         else:
             todo.append(one)

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from medprep.errors import OptionError, TrainingError
 from medprep.files import AtomicFiles, safe_name
 from medprep.formats.windowing import Scale16
-from medprep.stages.base import Context, Summary, artifact_input, task
+from medprep.models.registry import require_model
+from medprep.stages.base import Context, Summary, artifact_input, is_up_to_date, task
 from medprep.stages.split import role
 from medprep.stages.tables import read_log
+from medprep.training.options import TrainingOptions
 from medprep.workspace.database import Artifact, CaseRow, Input
 from medprep.workspace.workspace import Workspace, fold_key
 
 if TYPE_CHECKING:
-    from medprep.training import AugmentedSlices, TrainingCase, TrainingOptions, TrainingResult
+    from medprep.training.dataset import AugmentedSlices, TrainingCase
+    from medprep.training.options import TrainingResult
 
 _VERSION = 1
 
@@ -63,6 +66,8 @@ class Train:
     needs: ClassVar[tuple[str, ...]] = ("clean",)
 
     def __post_init__(self) -> None:
+        require_model(self.model)
+        self._training_options()
         if self.fold < 0:
             raise OptionError(f"--fold is {self.fold}; wanted is 0 or more")
         if self.run is not None and safe_name(self.run) != self.run:
@@ -78,51 +83,31 @@ class Train:
 
     def perform(self, context: Context) -> Summary:
         """Train, or go on with a training that was stopped."""
-        workspace = context.workspace
+        workspace, run = context.workspace, self.run_id
         cases = _Cases.of(workspace, self.fold)
         options = self._training_options()
-        made = task("train", _VERSION, self.run_id, cases.inputs, asdict(options), None)
+        made = task("train", _VERSION, run, cases.inputs, asdict(options), None)
         summary = Summary("train")
-        known = workspace.database.artifacts("train").get(self.run_id)
-        if known is not None and known.key == made.key and not context.overwrite:
-            summary.kept.append(self.run_id)
-            summary.facts = known.facts
+        known = workspace.database.artifacts("train").get(run)
+        if is_up_to_date(context, known, made.key):
+            summary.kept.append(run)
             return summary
-        from medprep.training import train
+        from medprep.training.loop import train
 
-        workspace.database.forget("train", [self.run_id])
-        folder = workspace.layout.model(self.run_id)
-        result = train(
-            cases.train,
-            cases.augmented,
-            cases.val,
-            cases.names,
-            options,
-            folder,
-            made.key,
-            context.progress,
-        )
-        facts = _facts(self, cases, result)
-        files = ["model.safetensors", "model.json", "log.csv", "curve.png"]
+        workspace.database.forget("train", [run])
+        folder = workspace.layout.model(run)
+        learnt = (cases.train, cases.augmented, cases.val, cases.names)
+        result = train(*learnt, options, folder, made.key, context.progress)
         _draw_curve(folder)
-        workspace.database.put(
-            Artifact(
-                "train",
-                self.run_id,
-                made.key,
-                made.inputs,
-                tuple(workspace.layout.relative(folder / name) for name in files),
-                facts,
-            )
-        )
-        summary.made.append(self.run_id)
-        summary.facts = facts
+        names = ("model.safetensors", "model.json", "log.csv", "curve.png")
+        files = tuple(workspace.layout.relative(folder / name) for name in names)
+        summary.facts = _facts(self, cases, result)
+        workspace.database.put(Artifact("train", run, made.key, made.inputs, files, summary.facts))
+        summary.made.append(run)
         summary.lines.extend(_lines(cases, result))
         return summary
 
     def _training_options(self) -> TrainingOptions:
-        from medprep.training import TrainingOptions
-
         given = {
             name: getattr(self, name)
             for name in (
@@ -194,7 +179,7 @@ def _require_held_out(rows: list[CaseRow], workspace: Workspace, fold: int) -> N
 
 
 def _case(workspace: Workspace, row: CaseRow, made: dict[str, dict[str, Artifact]]) -> TrainingCase:
-    from medprep.training import TrainingCase
+    from medprep.training.dataset import TrainingCase
 
     window = made["convert"][row.name].facts["window"]
     layout = workspace.layout
@@ -206,7 +191,7 @@ def _case(workspace: Workspace, row: CaseRow, made: dict[str, dict[str, Artifact
 def _augmented(
     workspace: Workspace, row: CaseRow, made: dict[str, dict[str, Artifact]]
 ) -> list[AugmentedSlices]:
-    from medprep.training import AugmentedSlices
+    from medprep.training.dataset import AugmentedSlices
 
     image = made["convert"][row.name].facts
     window = (0.0, 255.0)

@@ -280,10 +280,13 @@ class Database:
             )
 
     def steps(self) -> dict[str, Step]:
-        """Give the last step of each stage, by stage."""
+        """Give the last step of each stage that was not refused, by stage.
+
+        A refused one (status ``error``) made nothing, and its options must not be taken up again.
+        """
         rows = self._rows(
             "SELECT stage, options, command, versions, started, status FROM steps"
-            " WHERE id IN (SELECT MAX(id) FROM steps GROUP BY stage)"
+            " WHERE id IN (SELECT MAX(id) FROM steps WHERE status <> 'error' GROUP BY stage)"
         )
         return {
             stage: Step(stage, json.loads(options), command, json.loads(versions), started, status)

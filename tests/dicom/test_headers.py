@@ -67,6 +67,7 @@ def test_a_slope_of_zero_would_lose_everything(tmp_path: Path) -> None:
     assert header(tmp_path, RescaleSlope="0").slope == 1
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value")
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -18,7 +18,9 @@ from medprep.formats import nifti
 from medprep.geometry import Geometry
 from medprep.inference.predict import load_predictor
 from medprep.progress import Silent
-from medprep.training import TrainingCase, TrainingOptions, TrainingResult, train
+from medprep.training.dataset import TrainingCase
+from medprep.training.loop import train
+from medprep.training.options import TrainingOptions, TrainingResult
 from medprep.volume import LabelMap, Volume
 
 OPTIONS = TrainingOptions(width=2, steps=40, batch_size=3, device="cpu")
@@ -103,7 +105,9 @@ def test_killed_and_resumed_is_as_if_undisturbed(cases: list[TrainingCase], tmp_
     run(cases, tmp_path / "whole")
     code = (
         "import sys; from pathlib import Path; from medprep.progress import Silent\n"
-        "from medprep.training import *\n"
+        "from medprep.training.dataset import TrainingCase\n"
+        "from medprep.training.loop import train\n"
+        "from medprep.training.options import TrainingOptions\n"
         f"cases = {cases!r}\n".replace("PosixPath", "Path")
         + f"train(cases[:2], [], cases[2:], {ORGANS!r}, {OPTIONS!r}, Path(sys.argv[1]), 'k',"
         " Silent())"
