@@ -101,7 +101,11 @@ class AtomicFiles:
                 # Aside first: nobody ever sees a folder that is half deleted.
                 aside = temporary.with_name(f".old{temporary.name}")
                 final.replace(aside)
-                temporary.replace(final)
+                try:
+                    temporary.replace(final)
+                except OSError:
+                    aside.replace(final)
+                    raise
                 _remove(aside)
             else:
                 temporary.replace(final)

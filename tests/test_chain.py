@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,3 +214,26 @@ def test_deleted_files_are_made_again(phantom: Path, tmp_path: Path) -> None:
     made = {stage["stage"]: stage["made"] for stage in done["stages"]}
     assert made == {"convert": ["mr01-t1in"], "extract": []}
     assert content(tmp_path, "images", "labels") == before
+
+
+def test_a_grown_set_keeps_every_patient_where_it_was(phantom: Path, tmp_path: Path) -> None:
+    grown = tmp_path / "CHAOS" / "Train_Sets" / "MR"
+    for patient in ("1", "2", "3"):
+        shutil.copytree(phantom / "Train_Sets" / "MR" / patient, grown / patient)
+    for folds in ("1", "2"):
+        work = tmp_path / folds
+        line = ("split", tmp_path / "CHAOS", "--folds", folds, "-w", work)
+        medprep(*line)
+        before = placed(work)
+        shutil.copytree(phantom / "Train_Sets" / "MR" / "5", grown / "5")
+        medprep(*line)
+        after = placed(work)
+        assert {case: after[case] for case in before} == before
+        assert len(after) == 4
+        shutil.rmtree(grown / "5")
+
+
+def placed(workspace: Path) -> dict[str, tuple[str, str]]:
+    """Give fold and part of each labelled case."""
+    with (workspace / "cases.csv").open(newline="") as handle:
+        return {row["case"]: (row["fold"], row["part"]) for row in csv.DictReader(handle)}

@@ -100,6 +100,25 @@ def test_an_exception_leaves_the_old_and_nothing_else(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.json", "slices"]
 
 
+def test_a_folder_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slices").mkdir()
+    (tmp_path / "slices" / "old.png").touch()
+    replace = Path.replace
+
+    def refusing(path: Path, target: Path) -> Path:
+        if path.name.startswith(".slices"):
+            raise OSError(5, "Input/output error", str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    with pytest.raises(WriteError, match=r"Input/output error.*slices\]"), AtomicFiles() as files:
+        (files.folder(tmp_path / "slices") / "new.png").touch()
+    assert names(tmp_path / "slices") == ["old.png"]
+    assert names(tmp_path) == ["slices"]
+
+
 def test_everything_is_synced_before_anything_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

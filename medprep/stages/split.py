@@ -100,10 +100,12 @@ class Split:
         earlier_rows = workspace.database.cases()
         _require_same_data(found, meta, earlier_rows)
         files = _hash_files(found.cases, context)
-        earlier: dict[str, Fold] = {}
-        if not self.resplit:
-            earlier = {r.patient: r.fold for r in earlier_rows if r.fold in FOLDS}
-        fold_of, part_of = self._place(found, earlier)
+        placed = [] if self.resplit else earlier_rows
+        earlier: dict[str, Fold] = {r.patient: r.fold for r in placed if r.fold in FOLDS}
+        dealt: dict[str, int] = {}
+        if meta.get("folds") == self.folds:  # parts of another number of folds mean nothing
+            dealt = {r.patient: r.part for r in placed if r.part is not None}
+        fold_of, part_of = self._place(found, earlier, dealt)
         patients = {case.patient: case.identity for case in found.cases}
         ledger = write_ledger(
             workspace.layout.private, Path(self.source).resolve(), patients, files
@@ -127,7 +129,7 @@ class Split:
         return _summary(found, rows, earlier, self)
 
     def _place(
-        self, found: SourceSet, earlier: dict[str, Fold]
+        self, found: SourceSet, earlier: dict[str, Fold], dealt: dict[str, int]
     ) -> tuple[dict[str, Fold], dict[str, int]]:
         labelled = {case.patient: case.sequence for case in found.cases if case.masks}
         if any(case.fold for case in found.cases):
@@ -141,7 +143,7 @@ class Split:
             return fold_of, {}
         trained = {p: s for p, s in labelled.items() if fold_of[p] != "test"}
         fold_of.update(dict.fromkeys(trained, "train"))
-        return fold_of, parts(trained, self.folds, self.seed)
+        return fold_of, parts(trained, self.folds, self.seed, dealt)
 
 
 @lru_cache(maxsize=1)
