@@ -1,4 +1,4 @@
-"""The chain: its order, the stages it puts in before those asked for, and how it is run."""
+"""Run a chain: each stage in turn, recorded as a step, with what it needs before it."""
 
 from __future__ import annotations
 
@@ -11,36 +11,22 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from medprep.errors import (
-    CheckpointError,
     MedprepError,
     NothingDoneError,
-    OrderError,
     WorkspaceError,
 )
+from medprep.order import check_order, expand, title
 from medprep.progress import Progress, Silent
-from medprep.stages.augment import Augment
-from medprep.stages.base import CHAIN, Context, Stage, Summary, command_words, options_of
-from medprep.stages.clean import Clean
-from medprep.stages.convert import Convert
-from medprep.stages.dice import Dice
-from medprep.stages.extract import Extract
-from medprep.stages.predict import Predict
-from medprep.stages.report import Report
+from medprep.stages.base import Context, Stage, Summary, command_words, options_of
 from medprep.stages.split import Split
 from medprep.stages.tables import write_cases
-from medprep.stages.train import Train
-from medprep.workspace.database import Artifact, Step
+from medprep.workspace.database import Step
 from medprep.workspace.workspace import Workspace
 
-STAGES: tuple[type[Stage], ...] = (
-    Split, Convert, Extract, Clean, Augment, Train, Predict, Dice, Report,
-)  # fmt: skip
-_BY_NAME = {stage.name: stage for stage in STAGES}
 _VERSIONS_OF = ("medprep", "numpy", "pydicom", "torch", "opencv-python", "Augmentor")
 
 
@@ -78,73 +64,6 @@ class Outcome:
                 for one in self.summaries
             ],
         }
-
-
-def check_order(stages: Sequence[Stage]) -> None:
-    """Refuse a chain that cannot work, before anything runs.
-
-    Raises
-    ------
-    OrderError
-        If a stage stands twice or after one that needs it.
-    """
-    for one, following in pairwise(stages):
-        if one.name == following.name:
-            raise OrderError(f"'{one.name}' stands twice in one line")
-        if CHAIN.index(one.name) > CHAIN.index(following.name):
-            raise OrderError(
-                f"'{following.name}' cannot come after '{one.name}'; the order is: "
-                + " ".join(CHAIN)
-            )
-
-
-def expand(
-    stages: Sequence[Stage], recorded: dict[str, Step], trained: dict[str, Artifact]
-) -> list[tuple[Stage, bool]]:
-    """Put before each stage those it needs, and say of each whether it was asked for.
-
-    A stage that ran before comes with the options it had then, else with its defaults; the
-    training of a run that is named comes with the options of that run.
-
-    Raises
-    ------
-    CheckpointError
-        If a run is named that is not trained, and will not be.
-    """
-    _require_runs(stages, trained)
-    chain: list[tuple[Stage, bool]] = []
-    present = {stage.name for stage in stages}
-
-    def require(name: str, run: str | None) -> None:
-        if name in present or name == "split":
-            return
-        present.add(name)
-        for need in _BY_NAME[name].needs:
-            require(need, run)
-        if name == "train" and run in trained:
-            chain.append((Train(**trained[str(run)].facts["options"]), False))
-        elif name == "predict" and run is not None:
-            chain.append((Predict(run), False))
-        else:
-            chain.append((_remembered(name, recorded), False))
-
-    for stage in stages:
-        for need in stage.needs:
-            require(need, getattr(stage, "run", None))
-        chain.append((stage, True))
-    return sorted(chain, key=lambda pair: CHAIN.index(pair[0].name))
-
-
-def _require_runs(stages: Sequence[Stage], trained: dict[str, Artifact]) -> None:
-    """Refuse a run that nobody trained, before an hour is spent on training another."""
-    known = [*trained, *(stage.run_id for stage in stages if isinstance(stage, Train))]
-    for stage in stages:
-        wanted = stage.run if isinstance(stage, Predict | Dice) else None
-        if wanted is not None and wanted not in known:
-            raise CheckpointError(
-                f"no model '{wanted}' (have {', '.join(known) or 'none'}); train it: "
-                f"medprep train --run {wanted}"
-            )
 
 
 def run(
@@ -211,11 +130,6 @@ def _look_first(stage: Split) -> None:
         raise
 
 
-def title(stage: Stage) -> str:
-    """Give a stage the name that its user knows it by."""
-    return "extract-liver" if stage == Extract(organ=("liver",)) else stage.name
-
-
 def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summary:
     database = context.workspace.database
     number = database.begin(
@@ -261,11 +175,6 @@ def _tell(summary: Summary, progress: Progress, where: str) -> None:
         progress.say(f"    {line}")
     for subject, failure in summary.failed.items():
         progress.say(f"    FAILED {subject}: {failure}")
-
-
-def _remembered(name: str, recorded: dict[str, Step]) -> Stage:
-    kind = _BY_NAME[name]
-    return kind(**recorded[name].options) if name in recorded else kind()
 
 
 def _versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medprep.execute import choose_jobs
-from medprep.pipeline import check_order, expand, title
+from medprep.order import check_order, expand, title
 from medprep.sources.base import SourceCase
 from medprep.stages.augment import Augment
 from medprep.stages.base import Stage, command_words

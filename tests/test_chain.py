@@ -167,6 +167,14 @@ def test_other_formats_run_through(kind: str, phantom: Path, tmp_path: Path) -> 
     assert (tmp_path / "slices").exists() == (kind == "png16")
 
 
+def test_copies_that_were_made_once_are_kept_up_to_date(phantom: Path, tmp_path: Path) -> None:
+    medprep("split", phantom, "augment", "--copies", "1", "-w", tmp_path)
+    done = medprep("extract-liver", "train", *FAST, "--json", "-w", tmp_path)
+    stages = {one["stage"]: one for one in json.loads(done.stdout)["stages"]}
+    assert stages["augment"]["made"]
+    assert stages["train"]["facts"]["augmented_slices"] == stages["train"]["facts"]["slices"]
+
+
 def test_json_is_one_document_and_nothing_else_on_stdout(phantom: Path, tmp_path: Path) -> None:
     done = medprep("split", phantom, "convert", "--json", "-w", tmp_path)
     assert json.loads(done.stdout)["exit_code"] == 0

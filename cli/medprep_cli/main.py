@@ -66,10 +66,10 @@ def run_chain(ctx: click.Context, results: list[Any]) -> None:
 
 def run_stages(stages: Sequence[Stage], options: Shared) -> None:
     """Run or plan a chain, print its outcome, and exit with its status unless that is 0."""
-    from medprep import pipeline
+    from medprep import order, pipeline
     from medprep_cli.show import Terminal
 
-    pipeline.check_order(stages)
+    order.check_order(stages)
     terminal = Terminal()
     if options.dry_run:
         from medprep.plan import plan
