@@ -20,10 +20,11 @@ _ENTRY = "medprep"
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
     """Write tensors and a JSON record; equal content gives equal bytes."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(whole, path, metadata={_ENTRY: json.dumps(record, sort_keys=True)})
+    # Not save_file: it makes a file that only its owner may read, whatever the umask says.
+    path.write_bytes(save(whole, metadata={_ENTRY: json.dumps(record, sort_keys=True)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
