@@ -262,3 +262,13 @@ def test_refused_options_are_not_taken_up_again(source: Path, tmp_path: Path) ->
     assert medprep("extract", "--organ", "livr", "-w", work).returncode == 2
     assert medprep("clean", "-w", work).returncode == 0
     assert "livr" not in medprep("status", "--command", "-w", work).stdout
+
+
+def test_verbose_shows_the_cause_in_full(source: Path, tmp_path: Path) -> None:
+    shrink_mask(source)
+    line = [sys.executable, "-m", "medprep_cli", "split", str(source), "extract"]
+    for more in ([], ["-v"]):
+        command = [*line, *more, "-w", str(tmp_path / "w"), "-j", "1"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 8
+        assert ("Traceback" in done.stderr) == bool(more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,8 @@ def run_stages(stages: Sequence[Stage], options: Shared) -> None:
 
     order.check_order(stages)
     terminal = Terminal()
+    if options.verbose:
+        logging.getLogger("medprep").addHandler(logging.StreamHandler())
     if options.dry_run:
         from medprep.plan import plan
 

@@ -63,7 +63,7 @@ _OPTIONS = (
     ),
     _option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
     _option("--json", is_flag=True, help="One JSON document on stdout, all else on stderr."),
-    _option("-v", "--verbose", count=True, help="Say more."),
+    _option("-v", "--verbose", count=True, help="Show the cause of each failure in full."),
     _option("--overwrite", is_flag=True, help="Make again what is up to date."),
     _option(
         "--wait", type=click.FloatRange(min=0), metavar="SECONDS",

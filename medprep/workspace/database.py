@@ -280,10 +280,7 @@ class Database:
             )
 
     def steps(self) -> dict[str, Step]:
-        """Give the last step of each stage that was not refused, by stage.
-
-        A refused one (status ``error``) made nothing, and its options must not be taken up again.
-        """
+        """Give each stage's last step; one refused (``error``) made nothing and is left out."""
         rows = self._rows(
             "SELECT stage, options, command, versions, started, status FROM steps"
             " WHERE id IN (SELECT MAX(id) FROM steps WHERE status <> 'error' GROUP BY stage)"
