@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from medprep.dicom.stacks import Gaps, Policy, Tilt
 from medprep.pipeline import Outcome, run
 from medprep.progress import Progress
 from medprep.sources.base import Preset
@@ -23,6 +24,10 @@ from medprep.stages.predict import Predict
 from medprep.stages.report import Report
 from medprep.stages.split import Split
 from medprep.stages.train import Train
+from medprep.trees import run as trees
+from medprep.trees.options import ConvertTree, TreeFormat
+from medprep.trees.run import TreeOutcome
+from medprep.trees.survey import Survey, survey
 
 WORKSPACE = Path("medprep-work")
 
@@ -37,11 +42,12 @@ def split(
     folds: int = Split.folds,
     seed: int = Split.seed,
     resplit: bool = False,
+    id_key: str | None = None,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
     """Find the cases of a data set and put their patients into folds; see `Split`."""
-    stage = Split(str(source), preset, train, val, test, folds, seed, resplit)
+    stage = Split(str(source), preset, train, val, test, folds, seed, resplit, id_key)
     return run([stage], workspace, progress=progress)
 
 
@@ -49,12 +55,43 @@ def convert(
     *,
     format: Format = Convert.format,
     window: str = Convert.window,
+    gaps: Gaps = Convert.gaps,
+    tilt: Tilt = Convert.tilt,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Outcome:
     """Turn every case into NIfTI and PNG slices; see `Convert`."""
-    return run([Convert(format, window)], workspace, jobs=jobs, progress=progress)
+    return run([Convert(format, window, gaps, tilt)], workspace, jobs=jobs, progress=progress)
+
+
+def convert_tree(
+    source: Path | str,
+    output: Path | str,
+    *,
+    format: TreeFormat = ConvertTree.format,
+    window: str = ConvertTree.window,
+    gaps: Gaps = "error",
+    tilt: Tilt = "error",
+    stack: bool = False,
+    colour: bool = False,
+    include: Sequence[str] = (),
+    id_key: str | None = None,
+    jobs: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TreeOutcome:
+    """Convert any DICOM tree into a folder, without a workspace; see `ConvertTree`."""
+    options = ConvertTree(
+        str(source), str(output), format, window, Policy(gaps, tilt), stack, colour,
+        tuple(include), id_key,
+    )  # fmt: skip
+    return trees.convert_tree(options, jobs=jobs, overwrite=overwrite, progress=progress)
+
+
+def scan(source: Path | str, *, include: Sequence[str] = ()) -> Survey:
+    """Say what a DICOM tree holds; nothing is written. Its names are under no key."""
+    return survey(Path(source), b"", include=tuple(include))
 
 
 def extract(

@@ -28,14 +28,20 @@ class AtomicFiles:
     Inside the ``with`` block, write to the temporary path that `file` or `folder` gives. At its
     end all are synced and renamed; after an exception all are removed and nothing has changed.
 
+    Parameters
+    ----------
+    durable
+        Sync before renaming, so that what is there survives a power cut; without it only a kill.
+
     Raises
     ------
     WriteError
         If the disk is full or a path cannot be written; names the path and the free space.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
         self._pending: list[tuple[Path, Path]] = []
+        self._durable = durable
 
     def file(self, final: Path) -> Path:
         """Give the temporary path for a file that shall become ``final``."""
@@ -93,9 +99,10 @@ class AtomicFiles:
         return None
 
     def _commit(self) -> None:
-        for temporary, _ in self._pending:
-            for path in [*temporary.rglob("*"), temporary]:
-                _sync(path)
+        if self._durable:
+            for temporary, _ in self._pending:
+                for path in [*temporary.rglob("*"), temporary]:
+                    _sync(path)
         for temporary, final in self._pending:
             if final.is_dir() and temporary.is_dir():
                 # Aside first: nobody ever sees a folder that is half deleted.
@@ -109,8 +116,9 @@ class AtomicFiles:
                 _remove(aside)
             else:
                 temporary.replace(final)
-        for parent in {final.parent for _, final in self._pending}:
-            _sync(parent)
+        if self._durable:
+            for parent in {final.parent for _, final in self._pending}:
+                _sync(parent)
 
 
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -137,7 +145,7 @@ def remove_parts(folder: Path, *, below: bool = True) -> int:
     below
         In the folders below it too.
     """
-    pattern = f".*.[0-9]*{PART}"
+    pattern = f".*.[0-9]*{PART}*"  # SimpleITK wants an ending of its own behind ours
     found = list(folder.rglob(pattern) if below else folder.glob(pattern))
     for path in found:
         _remove(path)

@@ -25,6 +25,7 @@ from medprep.stages.base import Context, Stage, Summary, command_words, options_
 from medprep.stages.split import Split
 from medprep.stages.tables import write_cases
 from medprep.workspace.database import Step
+from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
 
 _VERSIONS_OF = ("medprep", "numpy", "pydicom", "torch", "opencv-python", "Augmentor")
@@ -102,7 +103,7 @@ def run(
     root = Path(workspace)
     shown = progress or Silent()
     if isinstance(stages[0], Split):
-        _look_first(stages[0])
+        _look_first(stages[0], root)
     elif not (root / "medprep.sqlite").is_file():
         raise WorkspaceError(
             f"no workspace here, so '{stages[0].name}' has nothing to work on; begin with: "
@@ -121,10 +122,10 @@ def run(
     return Outcome(tuple(summaries))
 
 
-def _look_first(stage: Split) -> None:
+def _look_first(stage: Split, root: Path) -> None:
     """Look at the source before a workspace is made for it."""
     try:
-        stage.look()
+        stage.look(Layout(root))
     except MedprepError as error:
         error.stage = "split"
         raise

@@ -15,6 +15,7 @@ from medprep.stages.augment import Augment
 from medprep.stages.base import Stage, command_words
 from medprep.stages.split import Split
 from medprep.workspace.database import Artifact, CaseRow, Step
+from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
 
 _PACKED = 0.6
@@ -83,7 +84,7 @@ def plan(
     trained: dict[str, Artifact] = {}
     done: dict[str, set[str]] = {}
     if isinstance(stages[0], Split):
-        sizes = [_size_of_source(case) for case in stages[0].look().cases]
+        sizes = [_size_of_source(case) for case in stages[0].look(Layout(Path(workspace))).cases]
     if (Path(workspace) / "medprep.sqlite").is_file() or not isinstance(stages[0], Split):
         with Workspace(Path(workspace), readonly=True) as opened:
             recorded = opened.database.steps()

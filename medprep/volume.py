@@ -21,7 +21,7 @@ class Volume:
     Parameters
     ----------
     array
-        ``[slice, row, column]``, any integer or float type.
+        ``[slice, row, column]``, any integer or float type; in colour a last axis of 3.
     geometry
         The grid; its shape is the array's.
     modality
@@ -33,7 +33,8 @@ class Volume:
     modality: str = ""
 
     def __post_init__(self) -> None:
-        _require_shape(self.array, self.geometry)
+        array = self.array
+        _require_shape(array[..., 0] if array.ndim == 4 else array, self.geometry)
 
     def label(self, mask: NDArray[Any], names: Mapping[int, str]) -> LabelMap:
         """Give the label map that lies on this picture's grid."""
@@ -72,6 +73,18 @@ class LabelMap:
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only mapping cannot be pickled, and label maps go to other processes.
         return LabelMap, (self.array, self.geometry, dict(self.names))
+
+
+def compact(values: NDArray[Any]) -> NDArray[Any]:
+    """Store whole numbers in 16 bits where they fit: int16, else uint16; else float32."""
+    whole = values.dtype.kind != "f" or (np.isfinite(values) & (values == np.rint(values))).all()
+    if not whole:
+        return values.astype(np.float32)
+    low, high = values.min(initial=0), values.max(initial=0)
+    for kind in (np.int16, np.uint16):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return values.astype(kind)
+    return values.astype(np.float32)
 
 
 def _require_shape(array: NDArray[Any], geometry: Geometry) -> None:

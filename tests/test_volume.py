@@ -9,7 +9,7 @@ import pytest
 
 from medprep.errors import GeometryError, LabelError
 from medprep.geometry import Geometry
-from medprep.volume import LabelMap, Volume
+from medprep.volume import LabelMap, Volume, compact
 
 GRID = Geometry.from_parts((2, 3, 4), (1, 1, 1))
 
@@ -49,3 +49,23 @@ def test_both_go_to_other_processes() -> None:
     assert again.geometry == GRID
     assert again.names == labels.names
     assert pickle.loads(pickle.dumps(Volume(labels.array, GRID, "CT"))).modality == "CT"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([-1024, 3071], np.int16),
+        ([0, 32768], np.uint16),
+        ([0, 65535], np.uint16),
+        ([-1, 32768], np.float32),
+        ([0, 65536], np.float32),
+        ([-5.0, 7.0], np.int16),
+        ([0.5, 1.0], np.float32),
+        ([np.nan, 1.0], np.float32),
+        ([np.inf, 1.0], np.float32),
+    ],
+)
+def test_the_smallest_type_that_holds_all(values: list[float], kind: type) -> None:
+    stored = compact(np.array(values))
+    assert stored.dtype == kind
+    assert np.array_equal(stored, np.array(values), equal_nan=True)

@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ IN_CHAIN = (
     "split", "convert", "extract", "extract-liver", "clean", "augment", "train", "predict", "dice",
     "report",
 )  # fmt: skip
-ALONE = ("status", "models", "sample-data")
+ALONE = ("scan", "status", "models", "sample-data")
 
 
 HELP = """From a folder of DICOM with organ masks to a trained model and a Dice to trust.
@@ -61,8 +62,19 @@ def cli() -> None:
 def run_chain(ctx: click.Context, results: list[Any]) -> None:
     """Run the stages that the commands returned."""
     stages = [one for one in results if one is not None]
-    if stages:
+    if any(one.name == "convert" and hasattr(one, "output") for one in stages):
+        _run_alone(stages, shared(ctx))
+    elif stages:
         run_stages(stages, shared(ctx))
+
+
+def _run_alone(stages: Sequence[Any], options: Shared) -> None:
+    """Convert a tree; it has no workspace that another stage could go on with."""
+    if len(stages) > 1:
+        raise click.UsageError("convert DIR --output OUT stands alone: it makes no workspace.")
+    from medprep_cli.show_tree import run_tree
+
+    run_tree(stages[0], options)
 
 
 def run_stages(stages: Sequence[Stage], options: Shared) -> None:
@@ -106,6 +118,8 @@ def main(args: Sequence[str] | None = None) -> None:
     from medprep.errors import MedprepError
 
     signal.signal(signal.SIGTERM, _on_term)
+    # What pydicom finds odd in a header is said in our own words where it matters.
+    warnings.filterwarnings("ignore", module="pydicom")
     try:
         # standalone_mode=False: Click would turn Ctrl-C into exit status 1.
         status = cli.main(args=args, prog_name="medprep", standalone_mode=False)

@@ -1,62 +1,53 @@
-"""What one DICOM file says about its slice (PS3.3 C.7.6.2, C.11.1, C.11.2)."""
+"""What a DICOM file says about each slice in it (PS3.3 C.7.6.2, C.11.1, C.11.2)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
+from medprep.dicom.blobs import Blob
+from medprep.dicom.dictionary import Tags
+from medprep.dicom.makers import b_value
+from medprep.dicom.records import Contrast, Encoding, Origin, Plane, SliceHeader
+from medprep.dicom.roles import IMAGE, OPTIONAL, STORAGE, role_of
+from medprep.dicom.tags import Record, read_dataset, read_tags
 from medprep.errors import DicomError
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-_MAGIC_AT = 128
 LARGEST_SIDE = 16384
 """Rows or columns above this are refused before memory is taken; no scanner makes them."""
+_FRAMED = {"2.1", "2.2", "4.1", "4.3", "4.4", "6.2", "12.1.1", "12.2.1", "13.1.1", "128.1", "130"}
+"""Storage classes whose frames are described one by one (PS3.3 C.7.6.16): Enhanced CT, MR, ..."""
+_FLOAT_NOISE = 1e-2
+_MARK_AT = 128
 
 
-@dataclass(frozen=True)
-class SliceHeader:
-    """Where a slice lies and how its stored numbers become values.
+def read_slices(blob: Blob) -> tuple[str, list[SliceHeader]]:
+    """Read a file's header.
 
-    Parameters
-    ----------
-    rows, columns
-        Size in pixels.
-    position_mm
-        LPS position of the first pixel's centre (0020,0032).
-    row_direction, column_direction
-        Unit vectors along a row and along a column (0020,0037).
-    spacing_mm
-        Distance between rows and between columns (0028,0030).
-    slope, intercept
-        Rescale (0028,1053), (0028,1052); 1 and 0 where absent.
-    step_mm
-        Distance to the next slice as the header claims it: (0018,0088), else (0018,0050), else 0.
-        Positions rule; this serves a single slice and as a cross-check.
-    echo_time_ms
-        (0018,0081), or None.
-    window
-        VOI window as (low, high) in rescaled values (0028,1050), (0028,1051), or None.
-    modality
-        (0008,0060).
+    Returns
+    -------
+    str
+        Its role, as `role_of` names it.
+    list of SliceHeader
+        One for each slice, in stored order; none where the role is no picture.
+
+    Raises
+    ------
+    NoDicomError
+        If it is no DICOM file.
+    DicomError
+        If it is broken, or sizes or directions are impossible.
     """
-
-    rows: int
-    columns: int
-    position_mm: tuple[float, ...]
-    row_direction: tuple[float, ...]
-    column_direction: tuple[float, ...]
-    spacing_mm: tuple[float, ...]
-    slope: float
-    intercept: float
-    step_mm: float
-    echo_time_ms: float | None
-    window: tuple[float, float] | None
-    modality: str
+    record = read_tags(blob)
+    role = role_of(record.tags)
+    if role != IMAGE and role not in OPTIONAL:
+        return role, []
+    if record.pixels_bytes == 0:
+        raise DicomError("a picture without pixel data: is the file cut short?", path=str(blob))
+    return role, [_slice(tags, record, blob, role) for tags in slice_tags(record, blob)]
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -73,125 +64,230 @@ def looks_like_dicom(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as handle:
-            handle.seek(_MAGIC_AT)
+            handle.seek(_MARK_AT)
             return handle.read(4) == b"DICM"
     except OSError:
         return True
 
 
-def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
-    """Read a file with pydicom.
+def slice_tags(record: Record, blob: Blob) -> list[Tags]:
+    """Give the tags of each slice in a file: of its frames, of its tiles, or of itself.
 
     Raises
     ------
     DicomError
-        If it is no DICOM file or cannot be read.
+        If the header does not say how the slices lie in the file.
     """
-    import pydicom
-
-    if not path.is_file():  # reading a pipe would wait for ever
-        raise DicomError("not readable as DICOM: no regular file", path=path)
     try:
-        return pydicom.dcmread(path, stop_before_pixels=not pixels)
-    except OSError as error:  # its own text holds the path
-        raise DicomError(f"cannot be read: {error.strerror}", path=path) from error
-    except Exception as error:  # pydicom raises many kinds on damaged files
-        raise DicomError(
-            f"not readable as DICOM ({type(error).__name__}: {error})", path=path
-        ) from error
+        return _parted(record, blob)
+    except DicomError as error:
+        raise DicomError(error.message, path=error.path or str(blob)) from error
 
 
-def slice_header(dataset: Dataset, path: Path) -> SliceHeader:
-    """Take the slice's header out of a dataset.
+def _parted(record: Record, blob: Blob) -> list[Tags]:
+    tags = record.tags
+    frames = tags.get("NumberOfFrames", 1.0)
+    if frames != 1.0 or str(tags.get("SOPClassUID", "")).removeprefix(STORAGE) in _FRAMED:
+        from medprep.dicom.frames import frame_tags
 
-    Raises
-    ------
-    DicomError
-        If size, position or orientation is missing or impossible.
-    """
-    rows, columns = (_numbers(dataset, name, path, 1)[0] for name in ("Rows", "Columns"))
-    if not (0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE):
-        raise DicomError(f"{rows:g} x {columns:g} pixels; at most {LARGEST_SIDE} a side", path=path)
-    orientation = np.array(_numbers(dataset, "ImageOrientationPatient", path, 6))
-    along_row, along_column = orientation[:3], orientation[3:]
-    lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
-    if max(abs(n - 1) for n in lengths) > 1e-2 or abs(along_row @ along_column) > 1e-2:
-        raise DicomError(
-            f"direction cosines are not orthonormal: {orientation.tolist()}", path=path
-        )
-    spacing = _numbers(dataset, "PixelSpacing", path, 2)
-    if min(spacing) <= 0:
-        raise DicomError(f"pixel spacing {spacing}; wanted is above 0", path=path)
-    slope = _number(dataset, "RescaleSlope", path)
-    step = _hint(dataset, "SpacingBetweenSlices", path) or _hint(dataset, "SliceThickness", path)
+        return frame_tags(read_dataset(blob), tags, _most_frames(record, blob))
+    if "MOSAIC" in tags.get("ImageType", ()):
+        from medprep.dicom.mosaic import tile_tags
+
+        return tile_tags(tags)
+    return [tags]
+
+
+def _most_frames(record: Record, blob: Blob) -> int:
+    """Give how many frames the bytes can hold at most."""
+    tags = record.tags
+    if record.pixels_bytes < 0 or record.pixels_at < 0:  # each frame is an item of eight bytes
+        return blob.size // 8
+    size = _positive(tags, "Rows") * _positive(tags, "Columns")
+    bits = size * _positive(tags, "SamplesPerPixel") * _positive(tags, "BitsAllocated")
+    return max(1, int(record.pixels_bytes * 8 // bits)) if bits else 1
+
+
+def _positive(tags: Tags, name: str) -> float:
+    value = tags.get(name, 1.0)
+    return value if isinstance(value, float) and value > 0 and math.isfinite(value) else 1.0
+
+
+def _slice(tags: Tags, record: Record, blob: Blob, role: str) -> SliceHeader:
+    path = str(blob)
+    position = None
+    if "ImagePositionPatient" in tags and "ImageOrientationPatient" in tags:
+        position = _numbers(tags, "ImagePositionPatient", path, 3)
+    slope = _optional(tags, "RescaleSlope", path)
+    tile = None
+    if "TileRow" in tags:
+        whole = (int(record.tags["Rows"]), int(record.tags["Columns"]))
+        tile = (tags["TileRow"], tags["TileColumn"], *whole)
+    frames = record.tags.get("NumberOfFrames", 1.0)
     return SliceHeader(
-        int(rows),
-        int(columns),
-        _numbers(dataset, "ImagePositionPatient", path, 3),
-        tuple(along_row.tolist()),
-        tuple(along_column.tolist()),
-        spacing,
-        1.0 if slope in (None, 0) else float(slope or 1),
-        _number(dataset, "RescaleIntercept", path) or 0.0,
-        abs(step or 0.0),
-        _hint(dataset, "EchoTime", path),
-        _window(dataset, path),
-        str(tag(dataset, "Modality", path) or ""),
+        blob,
+        tags.get("FrameIndex", 0),
+        tile,
+        int(frames) if isinstance(frames, float) and math.isfinite(frames) else 1,
+        _plane(tags, path, placed=position is not None),
+        _encoding(tags, path),
+        _origin(tags, role),
+        _contrast(tags),
+        position,
+        1.0 if slope is None or slope == 0 else slope,
+        _optional(tags, "RescaleIntercept", path) or 0.0,
+        abs(_hint(tags, "SliceThickness") or 0.0),
+        abs(_hint(tags, "SpacingBetweenSlices") or 0.0),
+        _window(tags),
+        int(_hint(tags, "InstanceNumber") or 0),
+        str(tags.get("SOPInstanceUID", "")),
+        record.pixels_at,
+        record.pixels_bytes,
     )
 
 
-def _window(dataset: Dataset, path: Path) -> tuple[float, float] | None:
-    centre, width = (_hint(dataset, name, path) for name in ("WindowCenter", "WindowWidth"))
-    if centre is None or width is None or width < 1:
+@lru_cache(maxsize=4096)
+def _shared(record: Any) -> Any:
+    """Give the one copy of a record that many slices hold."""
+    return record
+
+
+def _plane(tags: Tags, path: str, *, placed: bool) -> Plane:
+    rows, columns = (_numbers(tags, name, path, 1)[0] for name in ("Rows", "Columns"))
+    if not (0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE):
+        raise DicomError(f"{rows:g} x {columns:g} pixels; at most {LARGEST_SIDE} a side", path=path)
+    along_row, along_column = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+    if placed:
+        cosines = _numbers(tags, "ImageOrientationPatient", path, 6)
+        along_row, along_column = cosines[:3], cosines[3:]  # type: ignore[assignment]
+        lengths = math.hypot(*along_row), math.hypot(*along_column)
+        lean = sum(a * b for a, b in zip(along_row, along_column, strict=True))
+        if max(abs(n - 1) for n in lengths) > _FLOAT_NOISE or abs(lean) > _FLOAT_NOISE:
+            raise DicomError(f"direction cosines are not orthonormal: {list(cosines)}", path=path)
+    spacing, known = _spacing(tags, path, placed=placed)
+    return _shared(Plane(int(rows), int(columns), along_row, along_column, spacing, known))  # type: ignore[no-any-return]
+
+
+def _spacing(tags: Tags, path: str, *, placed: bool) -> tuple[tuple[float, ...], bool]:
+    """Give the pixel spacing; a projection may state it at the detector (0018,1164)."""
+    if placed or "PixelSpacing" in tags:
+        spacing = _numbers(tags, "PixelSpacing", path, 2)
+        if min(spacing) <= 0:
+            raise DicomError(f"pixel spacing {spacing}; wanted is above 0", path=path)
+        return spacing, True
+    at_detector = _row(tags, "ImagerPixelSpacing")
+    if len(at_detector) == 2 and min(at_detector) > 0:
+        return at_detector, True
+    aspect = _row(tags, "PixelAspectRatio")
+    if len(aspect) == 2 and min(aspect) > 0:
+        return (aspect[0] / aspect[1], 1.0), False
+    return (1.0, 1.0), False
+
+
+def _encoding(tags: Tags, path: str) -> Encoding:
+    numbers = {
+        name: int(_optional(tags, name, path) or default)
+        for name, default in (
+            ("SamplesPerPixel", 1), ("PlanarConfiguration", 0), ("BitsAllocated", 16),
+            ("PixelRepresentation", 0),
+        )
+    }  # fmt: skip
+    allocated = numbers["BitsAllocated"]
+    stored = int(_optional(tags, "BitsStored", path) or allocated)
+    high = _optional(tags, "HighBit", path)
+    high_bit = stored - 1 if high is None else int(high)
+    if allocated not in (1, 8, 16, 32, 64) or not 0 < stored <= allocated:
+        raise DicomError(f"{stored} bits stored in {allocated}", path=path)
+    if not stored - 1 <= high_bit < allocated:
+        high_bit = stored - 1
+    record = Encoding(
+        str(tags["TransferSyntaxUID"]),
+        numbers["SamplesPerPixel"],
+        str(tags.get("PhotometricInterpretation", "MONOCHROME2")),
+        numbers["PlanarConfiguration"],
+        allocated,
+        stored,
+        high_bit,
+        numbers["PixelRepresentation"] == 1,
+        bool(tags.get("FloatPixels", False)),
+    )
+    return _shared(record)  # type: ignore[no-any-return]
+
+
+def _origin(tags: Tags, role: str) -> Origin:
+    patient = str(tags.get("PatientID") or tags.get("PatientName") or "")
+    time = f"{tags.get('StudyDate', '')}{tags.get('StudyTime', '')}"
+    record = Origin(
+        patient,
+        str(tags.get("StudyInstanceUID", "")),
+        time,
+        str(tags.get("SeriesInstanceUID", "")),
+        int(_hint(tags, "SeriesNumber") or 0),
+        str(tags.get("Modality", "")),
+        str(tags.get("SeriesDescription", "")),
+        role,
+    )
+    return _shared(record)  # type: ignore[no-any-return]
+
+
+def _contrast(tags: Tags) -> Contrast:
+    component = str(tags.get("ComplexImageComponent", ""))
+    kinds = tags.get("ImageType", ())
+    record = Contrast(
+        tuple(kinds) if isinstance(kinds, tuple) else (str(kinds),),
+        component,
+        _hint(tags, "EchoTime") or None,  # computed pictures write 0
+        b_value(tags),
+        _hint(tags, "InversionTime"),
+        str(tags.get("StackID", "")),
+        _first(_hint(tags, name) for name in ("TemporalPositionIdentifier", "ImageIndex")),
+        _hint(tags, "TriggerTime"),
+        _hint(tags, "AcquisitionNumber"),
+        f"{tags.get('AcquisitionDate', '')}{tags.get('AcquisitionTime', '')}",
+    )
+    return _shared(record)  # type: ignore[no-any-return]
+
+
+def _first(values: Iterable[float | None]) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _window(tags: Tags) -> tuple[float, float] | None:
+    centre, width = (_row(tags, name) for name in ("WindowCenter", "WindowWidth"))
+    if not centre or not width or width[0] < 1:
         return None
     # Bounds of the linear function of PS3.3 C.11.2.1.2.1.
-    return centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+    return centre[0] - 0.5 - (width[0] - 1) / 2, centre[0] - 0.5 + (width[0] - 1) / 2
 
 
-def tag(dataset: Dataset, name: str, path: Path) -> Any:
-    """Give a tag's value as pydicom reads it, or None where it is absent.
-
-    Raises
-    ------
-    DicomError
-        If it is damaged.
-    """
-    try:
-        return dataset.get(name)
-    except Exception as error:  # values are parsed only now, and pydicom raises many kinds
-        raise DicomError(f"{name} cannot be read ({error})", path=path) from error
+def _row(tags: Tags, name: str) -> tuple[float, ...]:
+    """Give a row of finite numbers that no voxel depends on; none where it is unusable."""
+    value = tags.get(name)
+    usable = isinstance(value, tuple) and all(map(math.isfinite, value))
+    return value if usable and value is not None else ()
 
 
-def _hint(dataset: Dataset, name: str, path: Path) -> float | None:
-    """Give the first number of a tag that no voxel depends on; None where it is unusable."""
-    try:
-        return next(iter(_values(dataset, name, path)), None)
-    except DicomError:
-        return None
+def _hint(tags: Tags, name: str) -> float | None:
+    """Give a number that no voxel depends on; None where it is unusable."""
+    value = tags.get(name)
+    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
-def _number(dataset: Dataset, name: str, path: Path) -> float | None:
-    return None if tag(dataset, name, path) in (None, "") else _numbers(dataset, name, path, 1)[0]
+def _optional(tags: Tags, name: str, path: str) -> float | None:
+    return None if name not in tags else _numbers(tags, name, path, 1)[0]
 
 
-def _numbers(dataset: Dataset, name: str, path: Path, count: int) -> tuple[float, ...]:
-    numbers = _values(dataset, name, path)
-    if len(numbers) != count:
-        value = tag(dataset, name, path)
-        raise DicomError(f"{name} is {value!r}; wanted are {count} numbers", path=path)
-    return numbers
+def _numbers(tags: Tags, name: str, path: str, count: int) -> tuple[float, ...]:
+    value = tags.get(name)
+    if isinstance(value, float):
+        value = (value,)
+    if not isinstance(value, tuple) or len(value) != count:
+        raise DicomError(f"{name} is {_shown(value)}; wanted are {count} numbers", path=path)
+    if not all(map(math.isfinite, value)):
+        raise DicomError(f"{name} is {_shown(value)}; wanted are finite numbers", path=path)
+    return value
 
 
-def _values(dataset: Dataset, name: str, path: Path) -> tuple[float, ...]:
-    """Give a tag's finite numbers, none where it is absent or empty."""
-    value = tag(dataset, name, path)
-    if value is None or value == "":
-        return ()
-    several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
-    try:
-        numbers = tuple(float(one) for one in several)
-    except (TypeError, ValueError) as error:
-        raise DicomError(f"{name} is {value!r}; wanted are numbers", path=path) from error
-    if not np.isfinite(numbers).all():
-        raise DicomError(f"{name} is {value!r}; wanted are finite numbers", path=path)
-    return numbers
+def _shown(value: object) -> str:
+    """Quote a value in a message, never a whole block of rubbish."""
+    return "missing" if value is None else repr(value)[:80]

@@ -1,70 +1,190 @@
-"""Decode one slice's pixels into values (PS3.3 C.7.6.3, C.11.1.1.2)."""
+"""Read the stored numbers of one slice (PS3.3 C.7.6.3, PS3.5 chapter 8)."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import io
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.dicom.headers import SliceHeader, tag
+from medprep.dicom.blobs import Blob
+from medprep.dicom.records import Encoding, SliceHeader
+from medprep.dicom.tags import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, inflated
 from medprep.errors import DicomError
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
+_NATIVE = (IMPLICIT, EXPLICIT, DEFLATED)
+_UNSUSPECTED_BYTES = 1 << 26
+_LARGEST_RATIO = 4000
+"""A constant JPEG 2000 picture packs some thousand times; a larger picture in fewer bytes is a
+header that lies."""
+_BITWISE = (*_NATIVE, BIG_ENDIAN, "1.2.840.10008.1.2.5")
+"""Transfer syntaxes that keep bits above those stored: overlays, rubbish."""
 
 
-def decode(dataset: Dataset, header: SliceHeader, path: Path) -> NDArray[Any]:
-    """Give the rescaled values of a single-frame grey-scale slice.
+def read_stored(one: SliceHeader) -> NDArray[Any]:
+    """Give a slice's numbers as stored, unused bits removed.
 
     Returns
     -------
     ndarray
-        ``[row, column]``; int32 where slope and intercept are whole numbers and it holds the
-        values, else float64.
+        ``[row, column]``, or ``[row, column, 3]`` in colour; unsigned or signed as the header has
+        it, little-endian. It may be a view of read-only memory.
 
     Raises
     ------
     DicomError
-        If the pixels cannot be decoded, or are in colour, inverted or in several frames.
+        If the pixel data is cut short or cannot be decoded.
     """
-    samples = tag(dataset, "SamplesPerPixel", path) or 1
-    meaning = str(tag(dataset, "PhotometricInterpretation", path) or "MONOCHROME2")
-    if samples != 1 or meaning != "MONOCHROME2":
-        raise DicomError(f"pixels are {meaning} with {samples} samples, not MONOCHROME2", path=path)
-    frames = tag(dataset, "NumberOfFrames", path) or 1
-    if str(frames) != "1":  # before memory is taken for them
-        raise DicomError(f"{frames} frames in one file; wanted is one slice", path=path)
-    try:
-        stored = dataset.pixel_array
-    except Exception as error:  # every decoder raises its own kinds
+    if one.tile is not None:
+        row, column, rows, columns = one.tile
+        whole = _mosaic(one.blob, one.encoding, one.pixels_at, one.pixels_bytes, rows, columns)
+        return whole[row : row + one.plane.rows, column : column + one.plane.columns]
+    return _frame(one, one.plane.rows, one.plane.columns)
+
+
+def stored_pixels(one: SliceHeader) -> bytes:
+    """Give a slice's numbers as bytes, so that two files of one picture can be told.
+
+    The same for every transfer syntax that loses nothing.
+    """
+    stored = read_stored(one)
+    return np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")).tobytes()
+
+
+@lru_cache(maxsize=2)
+def _mosaic(
+    blob: Blob, encoding: Encoding, at: int, size: int, rows: int, columns: int
+) -> NDArray[Any]:
+    return _picture(blob, encoding, at, size, rows, columns, 0, 1)
+
+
+def _frame(one: SliceHeader, rows: int, columns: int) -> NDArray[Any]:
+    return _picture(
+        one.blob, one.encoding, one.pixels_at, one.pixels_bytes, rows, columns, one.frame,
+        one.frames,
+    )  # fmt: skip
+
+
+def _picture(
+    blob: Blob, encoding: Encoding, at: int, size: int, rows: int, columns: int, frame: int,
+    frames: int,
+) -> NDArray[Any]:  # fmt: skip
+    shape = (rows, columns) if encoding.samples == 1 else (rows, columns, encoding.samples)
+    simple = (
+        encoding.allocated > 1 and encoding.planar == 0 and encoding.photometric != "YBR_FULL_422"
+    )
+    if encoding.syntax in _NATIVE and at >= 0 and simple:
+        stored = _native(blob, encoding, at, size, shape, frame)
+    else:
+        stored = _decoded(blob, encoding, at, rows, columns, frame, frames)
+    if stored.shape != shape:
+        raise DicomError(f"pixels are {stored.shape}, but the header says {shape}", path=str(blob))
+    return _without_unused_bits(stored, encoding)
+
+
+def _native(
+    blob: Blob, encoding: Encoding, at: int, size: int, shape: tuple[int, ...], frame: int
+) -> NDArray[Any]:
+    kind = "f" if encoding.is_float else "i" if encoding.signed else "u"
+    dtype = np.dtype(f"<{kind}{encoding.allocated // 8}")
+    count = int(np.prod(shape, dtype=np.int64))
+    begin, wanted = frame * count * dtype.itemsize, count * dtype.itemsize
+    found = min(size, blob.size - at) if encoding.syntax != DEFLATED else size
+    if begin + wanted > found:
         raise DicomError(
-            f"pixels cannot be decoded ({type(error).__name__}: {_first_line(error)})", path=path
-        ) from error
-    if stored.shape != (header.rows, header.columns):
-        raise DicomError(
-            f"pixels are {stored.shape}, but the header says {header.rows} x {header.columns}",
-            path=path,
+            f"pixel data is cut short: {found:,} bytes, wanted are {begin + wanted:,}",
+            path=str(blob),
         )
-    largest = max(-int(stored.min()), int(stored.max())) * abs(header.slope)
-    whole = header.slope.is_integer() and header.intercept.is_integer()
-    if whole and largest + abs(header.intercept) < 2**31:
-        return np.asarray(stored.astype(np.int32) * int(header.slope) + int(header.intercept))
-    return np.asarray(stored * header.slope + header.intercept)
+    if encoding.syntax == DEFLATED:
+        content = inflated(blob)[at + begin : at + begin + wanted]
+    else:
+        with blob.open() as handle:
+            handle.seek(at + begin)
+            content = handle.read(wanted)
+    if len(content) < wanted:
+        raise DicomError("pixel data is cut short", path=str(blob))
+    return np.frombuffer(content, dtype, count).reshape(shape)
 
 
-def compact(values: NDArray[Any]) -> NDArray[Any]:
-    """Store whole numbers in 16 bits where they fit: int16, else uint16; else float32."""
-    whole = values.dtype.kind != "f" or (np.isfinite(values) & (values == np.rint(values))).all()
-    if not whole:
-        return values.astype(np.float32)
-    low, high = values.min(initial=0), values.max(initial=0)
-    for kind in (np.int16, np.uint16):
-        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
-            return values.astype(kind)
-    return values.astype(np.float32)
+def _decoded(
+    blob: Blob, encoding: Encoding, at: int, rows: int, columns: int, frame: int, frames: int
+) -> NDArray[Any]:
+    """Decode with pydicom and its plugins."""
+    whole = rows * columns * encoding.samples * encoding.allocated // 8
+    if encoding.syntax in (*_NATIVE, BIG_ENDIAN):
+        if whole * frames > 2 * blob.size:
+            raise DicomError(f"{blob.size:,} bytes cannot hold its pixels", path=str(blob))
+    elif whole > _UNSUSPECTED_BYTES and whole > _LARGEST_RATIO * blob.size:
+        raise DicomError(
+            f"{rows} x {columns} pixels in {blob.size:,} bytes of compressed data: not decoded",
+            path=str(blob),
+        )
+    try:
+        if at < 0 or encoding.syntax in _NATIVE:
+            return _by_dataset(blob, frame, frames)
+        return _by_decoder(blob, encoding, at, rows, columns, frame, frames)
+    except DicomError:
+        raise
+    except Exception as error:  # every decoder raises its own kinds
+        first_line = (str(error).splitlines() or [""])[0]
+        raise DicomError(
+            f"pixels cannot be decoded ({type(error).__name__}: {first_line})", path=str(blob)
+        ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+def _by_decoder(
+    blob: Blob, encoding: Encoding, at: int, rows: int, columns: int, frame: int, frames: int
+) -> NDArray[Any]:
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import UID
+
+    array, _ = get_decoder(UID(encoding.syntax)).as_array(
+        _encapsulated(blob, at),
+        index=frame,
+        rows=rows,
+        columns=columns,
+        samples_per_pixel=encoding.samples,
+        photometric_interpretation=encoding.photometric,
+        planar_configuration=encoding.planar,
+        bits_allocated=encoding.allocated,
+        bits_stored=encoding.stored,
+        pixel_representation=int(encoding.signed),
+        number_of_frames=frames,
+        pixel_keyword="PixelData",
+    )
+    return np.asarray(array)
+
+
+@lru_cache(maxsize=1)
+def _encapsulated(blob: Blob, at: int) -> bytes:
+    with blob.open() as handle:
+        handle.seek(at)
+        return handle.read()
+
+
+def _by_dataset(blob: Blob, frame: int, frames: int) -> NDArray[Any]:
+    pixels = _whole(blob)
+    return np.asarray(pixels[frame] if frames > 1 else pixels)
+
+
+@lru_cache(maxsize=1)
+def _whole(blob: Blob) -> NDArray[Any]:
+    import pydicom
+
+    with blob.open() as handle:
+        return np.asarray(pydicom.dcmread(io.BytesIO(handle.read()), force=True).pixel_array)
+
+
+def _without_unused_bits(stored: NDArray[Any], encoding: Encoding) -> NDArray[Any]:
+    """Keep the bits that BitsStored and HighBit name (PS3.5 8.1.1); the rest may be rubbish."""
+    full = encoding.stored == encoding.allocated
+    if full or encoding.syntax not in _BITWISE or stored.dtype.kind not in "iu":
+        return stored
+    above = encoding.allocated - 1 - encoding.high_bit
+    below = encoding.high_bit + 1 - encoding.stored
+    if stored.dtype.kind == "u":
+        mask = stored.dtype.type((1 << encoding.stored) - 1)
+        return np.asarray((stored >> below if below else stored) & mask)
+    return np.asarray((stored << above) >> (above + below))

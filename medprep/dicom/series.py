@@ -1,28 +1,27 @@
-"""Slices to a volume: sorted by position along the normal, checked for gaps and strangers."""
+"""Slices to a volume on its grid."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.dicom.headers import SliceHeader, read_dataset, slice_header, tag
-from medprep.dicom.pixels import compact, decode
+from medprep.dicom.assemble import assemble
+from medprep.dicom.blobs import Blob
+from medprep.dicom.dictionary import Tags
+from medprep.dicom.grouping import Stack, group
+from medprep.dicom.headers import read_slices, slice_tags
+from medprep.dicom.records import SliceHeader
+from medprep.dicom.roles import COLOUR
+from medprep.dicom.stacks import Plan, Policy, lay_out, require_alike
+from medprep.dicom.tags import NoDicomError, read_tags
 from medprep.errors import DicomError
 from medprep.geometry import Geometry
 from medprep.volume import Volume
-
-UNEVEN_MM = 0.1
-"""A slice may lie this far from its place on the even grid, or `UNEVEN_SHARE` of a step; of thin
-slices at most a quarter of a step."""
-UNEVEN_SHARE = 0.02
-_SAME_DIRECTION = 1e-3
-_SAME_SPACING_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,21 +38,26 @@ class Series:
         VOI window of the middle slice in rescaled values, or None.
     notes
         What a person should know: a spacing that only the header claims, say.
+    first
+        Header of its first slice.
     """
 
     volume: Volume
     order: tuple[int, ...]
     window: tuple[float, float] | None
     notes: tuple[str, ...]
+    first: SliceHeader
 
 
-def read_series(paths: Sequence[Path]) -> Series:
-    """Read one series.
+def read_series(paths: Sequence[Path], policy: Policy = Policy()) -> Series:  # noqa: B008 - frozen
+    """Read files that are said to be one series of grey pictures.
 
     Parameters
     ----------
     paths
-        Its files, one slice each, in any order; numbered from 1 in messages.
+        Its files, in any order; numbered from 1 in messages.
+    policy
+        What to do with gaps and tilt; ``gaps="split"`` has no meaning here.
 
     Raises
     ------
@@ -63,119 +67,116 @@ def read_series(paths: Sequence[Path]) -> Series:
     """
     if not paths:
         raise DicomError("no slices; wanted is at least one DICOM file")
-    headers, planes = [], []
+    slices: list[SliceHeader] = []
     for number, path in enumerate(paths, 1):
         try:
-            dataset = read_dataset(path)
-            if "MOSAIC" in str(tag(dataset, "ImageType", path)):
-                raise DicomError("a mosaic of many slices (Siemens); wanted is one slice")
-            header = slice_header(dataset, path)
-            planes.append(decode(dataset, header, path))
+            slices.extend(_grey_slices(path))
         except DicomError as error:
-            raise DicomError(f"slice {number}: {error.message}", path=path) from error
-        headers.append(header)
-    _require_alike(headers, paths)
-    order, step_mm, notes = _sorted(headers, paths)
-    first = headers[order[0]]
-    stack = compact(np.stack([planes[index] for index in order]))
-    geometry = _geometry(first, step_mm, stack)
-    middle = headers[order[len(order) // 2]]
-    volume = Volume(stack, geometry, first.modality)
-    return Series(volume, tuple(order), middle.window, tuple(notes))
+            raise DicomError(f"slice {number}: {error.message}", path=error.path) from error
+    require_alike(slices)
+    return read_plan(lay_out(Stack(tuple(slices)), policy)[0])
 
 
-def _require_alike(headers: list[SliceHeader], paths: Sequence[Path]) -> None:
-    first = headers[0]
-    for number, (header, path) in enumerate(zip(headers, paths, strict=True), 1):
-        if (header.rows, header.columns) != (first.rows, first.columns):
-            raise DicomError(
-                f"slice {number} is {header.rows} x {header.columns} pixels, slice 1 is "
-                f"{first.rows} x {first.columns}: two series in one folder?",
-                path=path,
-            )
-        turned = np.subtract(_directions(header), _directions(first))
-        if np.abs(turned).max() > _SAME_DIRECTION:
-            raise DicomError(f"slice {number} is turned against slice 1", path=path)
-        if np.abs(np.subtract(header.spacing_mm, first.spacing_mm)).max() > _SAME_SPACING_MM:
-            raise DicomError(
-                f"slice {number} has pixels of {header.spacing_mm} mm, slice 1 of "
-                f"{first.spacing_mm} mm",
-                path=path,
-            )
+def read_stack(paths: Sequence[Path], name: str, policy: Policy = Policy()) -> Series:  # noqa: B008
+    """Read one volume of a series that may hold several.
+
+    Parameters
+    ----------
+    paths
+        Files of the volume, or of its whole series where a file holds frames of several volumes.
+    name
+        Ends with the volume's suffix, as `grouping.group` gives it.
+    policy
+        What to do with gaps and tilt; ``gaps="split"`` has no meaning here.
+
+    Raises
+    ------
+    DicomError
+        As `read_series`, and where no volume of this name is found.
+    """
+    slices = [one for path in paths for one in _grey_slices(path)]
+    stacks = group(slices)
+    chosen = stacks
+    if len(stacks) > 1:
+        chosen = [one for one in stacks if one.suffix and name.endswith(one.suffix)]
+    if not chosen:
+        raise DicomError(f"none of the {len(stacks)} volumes of this series is {name}")
+    best = max(chosen, key=lambda one: len(one.suffix))
+    return read_plan(lay_out(best, policy)[0])
 
 
-def _sorted(
-    headers: list[SliceHeader], paths: Sequence[Path]
-) -> tuple[list[int], float, list[str]]:
-    normal = np.cross(headers[0].row_direction, headers[0].column_direction)
-    positions = np.array([header.position_mm for header in headers])
-    heights = positions @ normal
-    order = [int(index) for index in np.argsort(heights, kind="stable")]
-    claimed = headers[0].step_mm
-    if len(order) == 1:
-        step = claimed or 1.0
-        return order, step, [f"a single slice: its step of {step:g} mm is only the header's claim"]
-    sorted_heights = heights[order]
-    step = float(sorted_heights[-1] - sorted_heights[0]) / (len(order) - 1)
-    _require_even(order, sorted_heights, paths)
-    _require_straight(positions[order], normal, headers[0], paths)
-    notes = []
-    if claimed and abs(claimed - step) > UNEVEN_MM:
-        notes.append(
-            f"positions step by {step:.4g} mm, the header claims {claimed:g}: positions rule"
-        )
-    return order, step, notes
+def _grey_slices(path: Path) -> list[SliceHeader]:
+    blob = Blob.of(path)
+    try:
+        role, slices = read_slices(blob)
+    except NoDicomError:
+        raise DicomError("not readable as DICOM", path=path) from None
+    if role == COLOUR:
+        raise DicomError("a picture in colour; wanted is grey", path=path)
+    if not slices:
+        raise DicomError(f"no picture but a {role}", path=path)
+    return slices
 
 
-def _require_even(order: list[int], heights: NDArray[Any], paths: Sequence[Path]) -> None:
-    steps = np.diff(heights)
-    usual = float(np.median(steps))
-    allowed = min(max(UNEVEN_MM, UNEVEN_SHARE * usual), usual / 4)
-    for (one, other), step in zip(pairwise(order), steps, strict=True):
-        if step < 1e-3:
-            raise DicomError(
-                f"slices {one + 1} and {other + 1} share a position: a duplicate, or two series "
-                "in one folder",
-                path=paths[other],
-            )
-        if abs(step - usual) > allowed:
-            raise DicomError(
-                f"slices {one + 1} and {other + 1} are {step:.4g} mm apart, the others "
-                f"{usual:.4g} mm: a slice is missing or misplaced",
-                path=paths[other],
-            )
-    astray = np.abs(heights - np.linspace(heights[0], heights[-1], len(heights)))
-    worst = int(astray.argmax())
-    if astray[worst] > allowed:
-        raise DicomError(
-            f"slice {order[worst] + 1} lies {astray[worst]:.3g} mm from its place on an even grid: "
-            "the spacing changes along the stack",
-            path=paths[order[worst]],
-        )
+def read_plan(plan: Plan, on_plane: Callable[[NDArray[Any]], None] | None = None) -> Series:
+    """Read a planned volume; straighten it or fill its gaps where the plan says so.
+
+    ``on_plane`` is called with each plane in order as it is decoded; it must be None where the
+    plan resamples.
+
+    Raises
+    ------
+    DicomError
+        If a slice cannot be decoded.
+    """
+    array, notes = assemble(plan, on_plane)
+    geometry = plan.geometry
+    if plan.shift_mm is not None:
+        array, geometry, more = _straightened(array, geometry, plan.shift_mm)
+        notes.append(more)
+    if plan.heights_mm is not None:
+        array, geometry, more = _filled(array, geometry, plan.heights_mm)
+        notes.append(more)
+    first = plan.slices[0]
+    middle = plan.slices[len(plan.slices) // 2]
+    volume = Volume(array, geometry, first.origin.modality)
+    return Series(volume, plan.order, middle.window, (*plan.notes, *notes), first)
 
 
-def _require_straight(
-    positions: NDArray[Any], normal: NDArray[Any], header: SliceHeader, paths: Sequence[Path]
-) -> None:
-    along = positions - positions[0]
-    aside = np.linalg.norm(along - np.outer(along @ normal, normal), axis=1).max()
-    if aside > 0.5 * min(header.spacing_mm):
-        raise DicomError(
-            f"the stack is sheared: slices shift {aside:.3g} mm sideways (gantry tilt?); wanted is "
-            "a straight stack",
-            path=paths[0],
-        )
+def tags_of(one: SliceHeader) -> Tags:
+    """Read the tags of a slice again; a scan keeps only what it groups by.
+
+    Raises
+    ------
+    DicomError
+        If the file cannot be read any more.
+    """
+    tags = slice_tags(read_tags(one.blob), one.blob)
+    return tags[one.frame if one.tile is None else 0]
 
 
-def _geometry(first: SliceHeader, step_mm: float, stack: NDArray[Any]) -> Geometry:
-    along_row, along_column = _directions(first)
-    # Orthonormal to the last digit; headers carry five or six.
-    left, _, right = np.linalg.svd(np.column_stack([along_column, along_row]), full_matrices=False)
-    column, row = (left @ right).T
-    direction = np.column_stack([np.cross(row, column), column, row])
-    spacing = (step_mm, first.spacing_mm[0], first.spacing_mm[1])
-    return Geometry.from_parts(stack.shape, spacing, first.position_mm, direction)
+def _straightened(
+    array: NDArray[Any], geometry: Geometry, shift_mm: NDArray[np.float64]
+) -> tuple[NDArray[Any], Geometry, str]:
+    from medprep.dicom.resample import straighten
+
+    rows_mm, columns_mm = geometry.spacing_mm[1:]
+    straight, before_rows, before_columns = straighten(
+        array, shift_mm[:, 0] / rows_mm, shift_mm[:, 1] / columns_mm, array.min()
+    )
+    affine = geometry.affine.copy()
+    affine[:3, 3] -= affine[:3, 1] * before_rows + affine[:3, 2] * before_columns
+    shape = straight.shape
+    text = f"straightened: slices were moved by up to {np.abs(shift_mm).max():.3g} mm (linear)"
+    return straight, Geometry((shape[0], shape[1], shape[2]), affine), text
 
 
-def _directions(header: SliceHeader) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return header.row_direction, header.column_direction
+def _filled(
+    array: NDArray[Any], geometry: Geometry, heights_mm: NDArray[np.float64]
+) -> tuple[NDArray[Any], Geometry, str]:
+    from medprep.dicom.resample import fill_gaps
+
+    even, made_up = fill_gaps(array, heights_mm, geometry.spacing_mm[0])
+    shape = even.shape
+    text = f"{int(made_up.sum())} of {shape[0]} slices are interpolated (linear) to an even grid"
+    return even, Geometry((shape[0], shape[1], shape[2]), geometry.affine), text

@@ -34,7 +34,7 @@ LABEL_COLOURS: tuple[tuple[int, int, int], ...] = (
 """Fixed colours of labels 0-7, after Okabe and Ito; told apart by colour-blind readers too."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _PALETTE = 0, 3
+_GREY, _RGB, _PALETTE = 0, 2, 3
 _DEEP_COLOURS = (b"\x10\x02", b"\x10\x04", b"\x10\x06")
 """Bit depth 16 with several channels: Pillow drops the lower byte of these, silently."""
 
@@ -55,6 +55,23 @@ def write_grey(path: Path, pixels: NDArray[Any]) -> None:
         path.write_bytes(_encode(pixels, 8, _GREY))
     else:
         raise FormatError(f"a PNG holds uint8 or uint16, not {pixels.dtype}", path=path)
+
+
+def write_colour(path: Path, pixels: NDArray[Any]) -> None:
+    """Write a picture in colour.
+
+    Parameters
+    ----------
+    pixels
+        ``[row, column, 3]``, red, green and blue as uint8.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise FormatError(
+            f"a PNG in colour holds [row, column, 3] of uint8, not {pixels.shape} of "
+            f"{pixels.dtype}",
+            path=path,
+        )
+    path.write_bytes(_encode(pixels, 8, _RGB))
 
 
 def write_labels(path: Path, labels: NDArray[Any]) -> None:
@@ -121,7 +138,7 @@ def _grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
 def _encode(pixels: NDArray[Any], depth: int, kind: int) -> bytes:
     from isal import isal_zlib
 
-    rows, columns = pixels.shape
+    rows, columns = pixels.shape[:2]
     raw = np.ascontiguousarray(pixels).view(np.uint8).reshape(rows, -1)
     filtered = np.empty((rows, raw.shape[1] + 1), np.uint8)
     filtered[:, 0] = 2

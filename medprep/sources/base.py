@@ -8,12 +8,19 @@ from typing import Literal
 
 from medprep.organs import OrganTable
 
-Reader = Literal["dicom", "nifti", "png"]
+Reader = Literal["dicom", "dicom-tree", "nifti", "png"]
 Preset = Literal[
-    "chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct", "nifti-pairs", "png-pairs"
+    "chaos-mr-t1in",
+    "chaos-mr-t1out",
+    "chaos-mr-t2",
+    "chaos-ct",
+    "nifti-pairs",
+    "png-pairs",
+    "dicom",
 ]
 PRESETS: tuple[Preset, ...] = (
     "chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct", "nifti-pairs", "png-pairs",
+    "dicom",
 )  # fmt: skip
 
 
@@ -28,7 +35,8 @@ class SourceCase:
     patient
         Public id of the patient; cases that share it never part in a split.
     sequence
-        What was measured: ``t1in``, ``t1out``, ``t2``, ``ct``, or ``""``.
+        What was measured: ``t1in``, ``t1out``, ``t2``, ``ct``; of a DICOM tree the series number
+        and what tells its volumes apart (``003_e2``); or ``""``.
     modality
         DICOM modality, or ``""``.
     identity
@@ -67,9 +75,12 @@ class SourceSet:
         The organs of its masks.
     notes
         What was chosen, what was left out and which option takes it, what looks odd.
+    broken
+        Path and reason of files that cannot be read and belong to no case. Private.
     """
 
     preset: Preset
     cases: tuple[SourceCase, ...]
     table: OrganTable
     notes: tuple[str, ...]
+    broken: tuple[tuple[str, str], ...] = ()

@@ -18,7 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medprep.dicom.headers import looks_like_dicom, read_dataset, slice_header
+from medprep.dicom.blobs import Blob
+from medprep.dicom.headers import looks_like_dicom, read_slices
+from medprep.dicom.tags import NoDicomError
 from medprep.errors import DicomError, SourceError
 from medprep.files import natural_key, walk_folders
 from medprep.organs import CHAOS_CT, CHAOS_MR
@@ -217,6 +219,10 @@ def _phase_notes(cases: Sequence[SourceCase]) -> list[str]:
 
 def _echo_ms(path: Path) -> float | None:
     try:
-        return slice_header(read_dataset(path, pixels=False), path).echo_time_ms
-    except DicomError:  # the case itself will be recorded as failed when it is converted
+        slices = read_slices(Blob.of(path))[1]
+        return slices[0].contrast.echo_ms if slices else None
+    except (
+        DicomError,
+        NoDicomError,
+    ):  # the case itself will be recorded as failed when it is converted
         return None

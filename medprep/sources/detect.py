@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medprep.dicom.stacks import Policy
 from medprep.errors import GeometryError, LabelError, SourceError
 from medprep.files import walk_files
 from medprep.formats import nifti, png
 from medprep.geometry import SAME_GRID_MM, Geometry
 from medprep.sources.base import Preset, Reader, SourceCase, SourceSet
 from medprep.sources.chaos import choose_chaos, find_chaos
+from medprep.sources.dicom_tree import find_tree
 from medprep.sources.pairs import describe_pairs, find_pairs
-from medprep.volume import Volume
+from medprep.volume import Volume, compact
 
 _ENDINGS_NAMED = 5
 
@@ -39,6 +41,8 @@ class Picture:
         False for PNG, which carries no millimetres: the grid counts pixels then.
     notes
         What a person should know.
+    acquisition
+        How it was made, in BIDS terms and without a word about the patient.
     """
 
     volume: Volume
@@ -46,10 +50,20 @@ class Picture:
     window: tuple[float, float] | None
     spacing_known: bool
     notes: tuple[str, ...]
+    acquisition: Mapping[str, Any] = field(default_factory=dict)
 
 
-def open_source(root: Path, preset: Preset | None = None) -> SourceSet:
+def open_source(root: Path, preset: Preset | None = None, key: bytes = b"") -> SourceSet:
     """Find out what a folder holds.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    preset
+        What to take it for, or None to find out.
+    key
+        Of the pseudonyms of patients, where the source names them.
 
     Raises
     ------
@@ -68,25 +82,53 @@ def open_source(root: Path, preset: Preset | None = None) -> SourceSet:
             pairs = find_pairs(root, reader)
             if pairs:
                 return describe_pairs(pairs, reader)
+    if preset in (None, "dicom"):
+        tree = find_tree(root, key)
+        if tree is not None:
+            return tree
     raise SourceError(_what_is_there(root, preset), path=root)
 
 
-def read_picture(reader: Reader, paths: Sequence[Path], modality: str) -> Picture:
+def read_picture(
+    reader: Reader,
+    paths: Sequence[Path],
+    modality: str,
+    *,
+    sequence: str = "",
+    policy: Policy = Policy(),  # noqa: B008 - frozen
+) -> Picture:
     """Read a case's picture.
+
+    Parameters
+    ----------
+    reader
+        How.
+    paths
+        Its files.
+    modality
+        Where the files do not say it.
+    sequence
+        Which volume of a DICOM tree's series.
+    policy
+        What to do with gaps and tilt of DICOM.
 
     Raises
     ------
     DicomError, FormatError, GeometryError
         If its files cannot be used; the message says which and why.
     """
-    if reader == "dicom":
-        from medprep.dicom.series import read_series
+    if reader in ("dicom", "dicom-tree"):
+        from medprep.dicom.series import read_series, read_stack, tags_of
+        from medprep.dicom.sidecar import sidecar
 
-        series = read_series(paths)
-        return Picture(series.volume, series.order, series.window, True, series.notes)
+        if reader == "dicom":
+            series = read_series(paths, policy)
+        else:
+            series = read_stack(paths, sequence, policy)
+        volume = series.volume
+        acquisition = sidecar(tags_of(series.first), volume.geometry, series.notes)
+        return Picture(volume, series.order, series.window, True, series.notes, acquisition)
     if reader == "nifti":
-        from medprep.dicom.pixels import compact
-
         volume = nifti.read(paths[0])
         array = compact(volume.array)
         return Picture(Volume(array, volume.geometry, modality), (0,), None, True, ())
@@ -168,7 +210,7 @@ def _what_is_there(root: Path, preset: Preset | None) -> str:
     listed = ", ".join(f"{count} {ending or '(no ending)'}" for ending, count in named)
     if len(endings) > len(named):
         listed += f" and {len(endings) - len(named)} other endings"
-    wanted = preset or "the CHAOS layout (folders DICOM_anon), NIfTI pairs or PNG pairs"
+    wanted = preset or "the CHAOS layout (folders DICOM_anon), NIfTI pairs, PNG pairs or DICOM"
     return f"found {listed}; wanted is {wanted}"
 
 

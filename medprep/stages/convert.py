@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
+from medprep.dicom.stacks import Gaps, Policy, Tilt
 from medprep.errors import OptionError
 from medprep.files import AtomicFiles, json_bytes
 from medprep.formats import nifti, png
@@ -32,7 +33,7 @@ from medprep.workspace.layout import Layout
 from medprep.workspace.ledger import LedgerFile
 
 Format = Literal["png", "png16", "nifti"]
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,32 @@ class Convert:
     window
         What becomes black and white in 8 bits: ``auto``, ``dicom``, ``percentile:LOW,HIGH`` or
         ``LOW,HIGH``; chosen once per volume.
+    gaps
+        Missing or unevenly spaced slices of DICOM: ``error`` or ``resample``.
+    tilt
+        Slices of DICOM that shift sideways: ``error`` or ``resample``.
     """
 
     format: Format = "png"
     window: str = "auto"
+    gaps: Gaps = "error"
+    tilt: Tilt = "error"
 
     name: ClassVar[str] = "convert"
     needs: ClassVar[tuple[str, ...]] = ("split",)
 
     def __post_init__(self) -> None:
         if self.format not in ("png", "png16", "nifti"):
-            raise OptionError(f"--format is '{self.format}'; wanted is png, png16 or nifti")
+            raise OptionError(
+                f"--format is '{self.format}'; in a workspace wanted is png, png16 or nifti"
+            )
         parse_window(self.window)
+        if self.gaps == "split" or self.tilt == "keep":
+            raise OptionError(
+                "--gaps split and --tilt keep give volumes that a workspace cannot work with; "
+                "use them with 'convert DIR --output OUT'"
+            )
+        Policy(self.gaps, self.tilt)
 
     def perform(self, context: Context) -> Summary:
         """Convert every case."""
@@ -66,7 +81,9 @@ class Convert:
         for row in workspace.database.cases():
             files = tuple(workspace.ledger.files(row.name, "picture"))
             reader: Reader = row.reader  # type: ignore[assignment]
-            payload = _Payload(workspace.layout, row.name, reader, row.modality, files, self)
+            payload = _Payload(
+                workspace.layout, row.name, reader, row.modality, row.sequence, files, self
+            )
             tasks.append(
                 task(
                     "convert",
@@ -88,6 +105,7 @@ class _Payload:
     case: str
     reader: Reader
     modality: str
+    sequence: str
     files: tuple[LedgerFile, ...]
     options: Convert
 
@@ -95,16 +113,23 @@ class _Payload:
 def _convert(work: _Payload) -> CaseResult:
     layout, case = work.layout, work.case
     paths = [file.checked() for file in work.files]
-    picture = read_picture(work.reader, paths, work.modality)
+    options = work.options
+    picture = read_picture(
+        work.reader,
+        paths,
+        work.modality,
+        sequence=work.sequence,
+        policy=Policy(options.gaps, options.tilt),
+    )
     values = picture.volume.array
-    window = choose_window(values, work.options.window, picture.volume.modality, picture.window)
-    scale = choose_scale(values) if work.options.format == "png16" else None
+    window = choose_window(values, options.window, picture.volume.modality, picture.window)
+    scale = choose_scale(values) if options.format == "png16" else None
     facts = _facts(picture, window, scale)
     targets = [layout.image(case), layout.sidecar(case)]
     with AtomicFiles() as files:
         nifti.write(files.file(targets[0]), picture.volume)
         files.file(targets[1]).write_bytes(json_bytes(facts))
-        if work.options.format != "nifti":
+        if options.format != "nifti":
             targets.append(layout.slice_images(case))
             pixels = to_8bit(values, window) if scale is None else to_16bit(values, scale)
             folder = files.folder(targets[2])
@@ -119,6 +144,7 @@ def _facts(picture: Picture, window: Window, scale: Scale16 | None) -> dict[str,
     if scale is not None and not scale.lossless:
         notes.append(f"16 bits hold its values in steps of {scale.slope:.4g} only")
     return {
+        **picture.acquisition,
         **grid.to_dict(),
         "spacing_mm": list(grid.spacing_mm),
         "orientation_lps": grid.orientation,

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from medprep.errors import OptionError, OtherDataError
-from medprep.execute import usable_cpus
+from medprep.execute import Failure, usable_cpus
 from medprep.files import digest, json_bytes, write_bytes
 from medprep.folds import FOLDS, Fold, assign, parts
 from medprep.sources.base import PRESETS, Preset, SourceCase, SourceSet
 from medprep.sources.detect import open_source
 from medprep.stages.base import Context, Summary
 from medprep.workspace.database import CaseRow
+from medprep.workspace.idkey import id_key, save_key
+from medprep.workspace.layout import Layout
 from medprep.workspace.ledger import UNREADABLE, LedgerFile, write_ledger
 
 
@@ -40,6 +42,9 @@ class Split:
         Another seed gives another order of patients.
     resplit
         Forget earlier assignments.
+    id_key
+        File with the key of the pseudonyms of a DICOM tree's patients; None keeps one in
+        ``private/``.
     """
 
     source: str
@@ -50,6 +55,7 @@ class Split:
     folds: int = 1
     seed: int = 0
     resplit: bool = False
+    id_key: str | None = None
 
     name: ClassVar[str] = "split"
     needs: ClassVar[tuple[str, ...]] = ()
@@ -83,19 +89,22 @@ class Split:
             return {"train": self.train + val, "val": 0.0, "test": test}
         return {"train": self.train, "val": val, "test": test}
 
-    def found(self) -> SourceSet:
+    def found(self, layout: Layout) -> SourceSet:
         """Give what the source holds, as it was when `look` saw it."""
-        return _open(self)
+        return _open(self, self._key(layout))
 
-    def look(self) -> SourceSet:
+    def look(self, layout: Layout) -> SourceSet:
         """Look at the source, whatever was seen there before."""
         _open.cache_clear()
-        return _open(self)
+        return self.found(layout)
+
+    def _key(self, layout: Layout) -> bytes:
+        return id_key(layout.private, None if self.id_key is None else Path(self.id_key))
 
     def perform(self, context: Context) -> Summary:
         """Read the source, place patients, and record both."""
-        found = self.found()
         workspace = context.workspace
+        found = self.found(workspace.layout)
         meta = workspace.database.meta()
         earlier_rows = workspace.database.cases()
         _require_same_data(found, meta, earlier_rows)
@@ -107,6 +116,8 @@ class Split:
             dealt = {r.patient: r.part for r in placed if r.part is not None}
         fold_of, part_of = self._place(found, earlier, dealt)
         patients = {case.patient: case.identity for case in found.cases}
+        if found.preset == "dicom":
+            save_key(workspace.layout.private, self._key(workspace.layout))
         ledger = write_ledger(
             workspace.layout.private, Path(self.source).resolve(), patients, files
         )
@@ -147,8 +158,8 @@ class Split:
 
 
 @lru_cache(maxsize=1)
-def _open(options: Split) -> SourceSet:
-    return open_source(Path(options.source), options.preset)
+def _open(options: Split, key: bytes) -> SourceSet:
+    return open_source(Path(options.source), options.preset, key)
 
 
 def splits(rows: Sequence[CaseRow], count: int) -> list[dict[str, list[str]]]:
@@ -249,6 +260,8 @@ def _summary(
     found: SourceSet, rows: list[CaseRow], earlier: dict[str, Fold], options: Split
 ) -> Summary:
     summary = Summary("split", made=[row.name for row in rows], lines=list(found.notes))
+    for number, (path, why) in enumerate(found.broken, 1):
+        summary.failed[f"file {number}"] = Failure("dicom", why, path)
     by_fold = Counter({row.patient: row.fold for row in rows if row.labelled}.values())
     counted = ", ".join(f"{by_fold[fold]} {fold}" for fold in FOLDS)
     summary.lines.append(f"patients: {counted}")

@@ -129,7 +129,7 @@ def test_one_slice_takes_the_headers_word_for_its_step(tmp_path: Path) -> None:
 def test_positions_rule_over_the_claimed_spacing(tmp_path: Path) -> None:
     series = read_series(write_stack(tmp_path, heights=(0, 2, 4), SliceThickness="3.2"))
     assert series.volume.geometry.spacing_mm[0] == pytest.approx(2)
-    assert series.notes == ("positions step by 2 mm, the header claims 3.2: positions rule",)
+    assert series.notes == ("positions step by 2 mm, SliceThickness is 3.2 mm: slices overlap",)
     assert read_series(write_stack(tmp_path, (0, 2, 4), SpacingBetweenSlices="2")).notes == ()
 
 
@@ -140,9 +140,11 @@ def test_the_window_is_the_middle_slices(tmp_path: Path) -> None:
     assert read_series(paths).window is None
 
 
-def test_a_mosaic_is_no_slice(tmp_path: Path) -> None:
+def test_a_mosaic_that_does_not_say_where_its_tiles_lie_is_refused(tmp_path: Path) -> None:
     paths = write_stack(tmp_path, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])
-    with pytest.raises(DicomError, match=r"slice 1: a mosaic .*000\.dcm"):
+    with pytest.raises(
+        DicomError, match=r"slice 1: a mosaic .* lacks NumberOfImagesInMosaic.*000\.dcm"
+    ):
         read_series(paths)
 
 
@@ -202,7 +204,7 @@ def test_a_sheared_stack_is_noticed(tmp_path: Path) -> None:
     paths = write_stack(tmp_path)
     for number, path in enumerate(paths):
         write_dicom(path, plane(number), START + (0, number, 3 * number))
-    with pytest.raises(DicomError, match="sheared: slices shift 4 mm sideways"):
+    with pytest.raises(DicomError, match="sheared: slices 1 and 5 lie 4 mm sideways"):
         read_series(paths)
 
 

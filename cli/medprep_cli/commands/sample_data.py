@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from medprep_cli.chain import StageCommand
 from medprep_cli.options import shared, shared_options
 
 
-@click.command(name="sample-data", short_help="Write a made-up data set.")
+@click.command(cls=StageCommand, name="sample-data", short_help="Write a made-up data set.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--seed", type=int, default=2026, show_default=True, help="Which phantom patients.")
 @shared_options

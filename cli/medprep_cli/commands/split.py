@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PRESETS = (
     "chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct", "nifti-pairs", "png-pairs",
+    "dicom",
 )  # fmt: skip
 
 
@@ -33,12 +34,18 @@ _PRESETS = (
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Order of the patients.")
 @click.option("--resplit", is_flag=True, help="Forget earlier assignments.")
+@click.option(
+    "--id-key", metavar="FILE",
+    help="Key of the pseudonyms of a DICOM tree's patients.  [default: a new one, kept in "
+    "private/]",
+)  # fmt: skip
 @shared_options
 def command(**options: Any) -> Split:
     """Find the cases below SOURCE and put their patients into folds.
 
     SOURCE is a CHAOS folder (the whole set, Train_Sets, MR, one patient), a folder of NIfTI
-    image/label pairs, or of PNG picture/mask pairs. It is only ever read. Splitting a grown
+    image/label pairs, of PNG picture/mask pairs, or any DICOM tree (a case for each volume, without
+    masks). It is only ever read. Splitting a grown
     folder again keeps every earlier assignment.
     """
     from medprep.stages.split import Split

@@ -1,0 +1,65 @@
+"""What kind of object a DICOM file is (PS3.4 table B.5-1, PS3.6 table A-1)."""
+
+from __future__ import annotations
+
+from medprep.dicom.dictionary import Tags
+
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+_BY_CLASS: tuple[tuple[str, str], ...] = (
+    ("1.2.840.10008.1.3.10", "DICOMDIR"),
+    (STORAGE + "88.59", "key object selection"),
+    (STORAGE + "88.", "structured report (SR)"),
+    (STORAGE + "11.", "presentation state (PR)"),
+    (STORAGE + "66.4", "segmentation (SEG)"),
+    (STORAGE + "66.7", "segmentation (SEG)"),
+    (STORAGE + "66.1", "registration"),
+    (STORAGE + "66.3", "registration"),
+    (STORAGE + "66.5", "surface segmentation"),
+    (STORAGE + "66.6", "tractography"),
+    (STORAGE + "66", "raw data"),
+    (STORAGE + "67", "real world value map"),
+    (STORAGE + "68.", "surface scan"),
+    (STORAGE + "30", "parametric map"),
+    (STORAGE + "481.2", "RT dose"),
+    (STORAGE + "481.1", "RT image"),
+    (STORAGE + "481.3", "RT structure set (RTSTRUCT)"),
+    (STORAGE + "481.", "RT plan or record"),
+    (STORAGE + "104.1", "PDF document"),
+    (STORAGE + "104.", "document"),
+    (STORAGE + "9.", "waveform"),
+    (STORAGE + "4.2", "MR spectroscopy"),
+    (STORAGE + "91.", "annotations"),
+    (STORAGE + "77.1.6", "whole-slide microscopy"),
+    (STORAGE + "77.1.1.1", "video"),
+    (STORAGE + "77.1.2.1", "video"),
+    (STORAGE + "77.1.4.1", "video"),
+)
+SECONDARY_CAPTURE = "secondary capture"
+LOCALIZER = "localizer"
+COLOUR = "colour picture"
+OPTIONAL = (LOCALIZER, SECONDARY_CAPTURE, COLOUR)
+"""Roles that hold pictures and are taken when they are asked for."""
+IMAGE = "image"
+
+
+def role_of(tags: Tags) -> str:
+    """Tell what a file is: `IMAGE`, one of `OPTIONAL`, or the name of something else.
+
+    A secondary capture that states where it lies in the patient counts as an image: that is how
+    programs store what they have computed.
+    """
+    uid = str(tags.get("SOPClassUID", ""))
+    for prefix, role in _BY_CLASS:
+        if uid == prefix or (prefix.endswith(".") and uid.startswith(prefix)):
+            return role
+    if "Rows" not in tags or "Columns" not in tags:
+        return "object without pixels"
+    if "LOCALIZER" in tags.get("ImageType", ()):
+        return LOCALIZER
+    placed = "ImagePositionPatient" in tags and "ImageOrientationPatient" in tags
+    if uid.startswith(STORAGE + "7") and uid[len(STORAGE) :].split(".")[0] == "7" and not placed:
+        return SECONDARY_CAPTURE
+    colours = str(tags.get("PhotometricInterpretation", "MONOCHROME2"))
+    if tags.get("SamplesPerPixel", 1.0) != 1.0 or not colours.startswith("MONOCHROME"):
+        return COLOUR
+    return IMAGE

@@ -1,0 +1,184 @@
+"""Find every DICOM picture in a tree, whatever its files are called and however they are nested."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from medprep.dicom.blobs import Blob, is_archive, members
+from medprep.dicom.headers import read_slices
+from medprep.dicom.records import SliceHeader
+from medprep.dicom.roles import IMAGE
+from medprep.dicom.tags import NoDicomError
+from medprep.errors import DicomError, SourceError
+from medprep.files import walk_folders
+
+_BATCH = 64
+_THREADS = 8
+_WAITING = 3.0
+"""A batch that takes so many times its own computing waited for a disk or a network: from there on
+threads read at once. Where nothing waits they would only stand in each other's way."""
+_SHADOW = "__MACOSX"
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A file that gave no picture. ``path`` is private; ``why`` is a role or an error's text."""
+
+    path: str
+    why: str
+
+
+@dataclass
+class Scan:
+    """What a tree holds.
+
+    Parameters
+    ----------
+    slices
+        Of every picture that was asked for.
+    others
+        DICOM objects that are no such picture, with their role.
+    broken
+        DICOM files that cannot be read, and whatever cannot be opened.
+    strangers
+        Files that are no DICOM.
+    """
+
+    slices: list[SliceHeader] = field(default_factory=list)
+    others: list[Passed] = field(default_factory=list)
+    broken: list[Passed] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+
+def scan(
+    root: Path, *, include: Sequence[str] = (), advance: Callable[[int], None] | None = None
+) -> Scan:
+    """Read the headers of a tree, a zip archive or a single file.
+
+    Parameters
+    ----------
+    root
+        A folder; a file is taken whatever its role.
+    include
+        Roles of `roles.OPTIONAL` to take besides images.
+    advance
+        Called with the number of files read, now and then.
+
+    Raises
+    ------
+    SourceError
+        If there is no such folder or file.
+    """
+    if not root.exists():
+        raise SourceError("no such folder or file", path=root)
+    found = Scan()
+    single = root.is_file() and not is_archive(root)
+    wanted = None if single else {IMAGE, *include}
+    files = iter([root]) if single else _files(root, found)
+    for results in _read_batches(_batches(files)):
+        for result in results:
+            _sort_in(result, found, wanted)
+        if advance is not None:
+            advance(len(results))
+    return found
+
+
+def _files(root: Path, found: Scan) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        found.broken.append(Passed(str(error.filename), f"folder cannot be read: {error.strerror}"))
+
+    if root.is_file():
+        yield root
+        return
+    for folder, files in walk_folders(root, note):
+        if _SHADOW not in folder.parts:
+            yield from files
+
+
+def _batches(files: Iterator[Path]) -> Iterator[list[Path]]:
+    while batch := list(islice(files, _BATCH)):
+        yield batch
+
+
+def _read_batches(batches: Iterator[list[Path]]) -> Iterator[list[_Result]]:
+    """Read batches in order, by threads as soon as one shows that reading waits."""
+    for batch in batches:
+        began, worked = time.perf_counter(), time.thread_time()
+        yield _read_batch(batch)
+        if time.perf_counter() - began > _WAITING * (time.thread_time() - worked):
+            break
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting = deque(pool.submit(_read_batch, one) for one in islice(batches, 2 * _THREADS))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(_read_batch, one) for one in islice(batches, 1))
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a file is: a role, or why it is none."""
+
+    path: str
+    role: str
+    slices: Sequence[SliceHeader] = ()
+    broken: bool = False
+
+
+_STRANGER = ""
+
+
+def _read_batch(paths: Sequence[Path]) -> list[_Result]:
+    results: list[_Result] = []
+    for path in paths:
+        if is_archive(path):
+            results.extend(_read_archive(path))
+        else:
+            results.append(_read(path))
+    return results
+
+
+def _read_archive(path: Path) -> Iterator[_Result]:
+    try:
+        for blob in members(path):
+            yield _read_blob(blob)
+    except DicomError as error:
+        yield _Result(str(path), error.message, broken=True)
+
+
+def _read(path: Path) -> _Result:
+    try:
+        return _read_blob(Blob.of(path))
+    except DicomError as error:
+        return _Result(str(path), error.message, broken=True)
+
+
+def _read_blob(blob: Blob) -> _Result:
+    name = (blob.member or blob.path).rpartition("/")[2]
+    if name.startswith("._") or f"{_SHADOW}/" in blob.member:  # what macOS leaves beside a file
+        return _Result(str(blob), _STRANGER)
+    try:
+        role, slices = read_slices(blob)
+    except NoDicomError:
+        return _Result(str(blob), _STRANGER)
+    except DicomError as error:
+        return _Result(str(blob), error.message, broken=True)
+    except Exception as error:  # a fault of ours: this file is lost, the others are not
+        return _Result(str(blob), f"unexpected {type(error).__name__}: {error}", broken=True)
+    return _Result(str(blob), role, slices)
+
+
+def _sort_in(result: _Result, found: Scan, wanted: set[str] | None) -> None:
+    if result.broken:
+        found.broken.append(Passed(result.path, result.role))
+    elif result.role == _STRANGER:
+        found.strangers.append(result.path)
+    elif result.slices and (wanted is None or result.role in wanted):
+        found.slices.extend(result.slices)
+    else:
+        found.others.append(Passed(result.path, result.role))

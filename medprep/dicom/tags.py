@@ -1,0 +1,263 @@
+"""Read a header's wanted tags: by the short reader where it can, by pydicom everywhere else."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from medprep.dicom.blobs import Blob
+from medprep.dicom.dictionary import WANTED, Kind, Tags
+from medprep.dicom.elements import Elements, Unreadable, walk
+from medprep.errors import DicomError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_PREAMBLE = 132
+_SYNTAX = 0x00020010
+_LAST_META = 0x0002FFFF
+_BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_IMPLICIT_BINARY = {
+    0x00189087: "d", 0x00189089: "d", 0x0019100E: "d", 0x00280002: "H", 0x00280006: "H",
+    0x00280010: "H", 0x00280011: "H", 0x00280100: "H", 0x00280101: "H", 0x00280102: "H",
+    0x00280103: "H", 0x00181310: "H", 0x00541330: "H", 0x20011003: "f",
+}  # fmt: skip
+"""How numbers are stored that are no text, where the header does not say so."""
+_LARGEST_INFLATED = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A file's header.
+
+    Parameters
+    ----------
+    tags
+        The wanted ones.
+    pixels_at
+        Offset of the pixel data's value in the file; -1 where only pydicom finds it.
+    pixels_bytes
+        Its length in bytes; -1 for encapsulated frames and where only pydicom finds it, 0 where
+        there is none.
+    """
+
+    tags: Tags
+    pixels_at: int
+    pixels_bytes: int
+
+
+class NoDicomError(Exception):
+    """The file does not even claim to be DICOM."""
+
+
+def read_tags(blob: Blob) -> Record:
+    """Read a header.
+
+    Raises
+    ------
+    NoDicomError
+        If the file is something else.
+    DicomError
+        If it is DICOM and broken.
+    """
+    with blob.open() as handle:
+        try:
+            return _short_read(handle, blob)
+        except Unreadable as reason:
+            if not _claims_dicom(handle, blob):
+                raise NoDicomError from None
+            return _by_pydicom(blob, str(reason))
+        except OSError as error:
+            raise DicomError(f"cannot be read: {error.strerror}", path=str(blob)) from error
+
+
+def _claims_dicom(handle: BinaryIO, blob: Blob) -> bool:
+    handle.seek(_PREAMBLE - 4)
+    name = (blob.member or blob.path).casefold()
+    return handle.read(4) == b"DICM" or name.endswith((".dcm", ".dicom", ".ima"))
+
+
+def _short_read(handle: BinaryIO, blob: Blob) -> Record:
+    handle.seek(0)
+    head = handle.read(_PREAMBLE + 12)
+    if head[_PREAMBLE - 4 : _PREAMBLE] == b"DICM":
+        meta = walk(handle, _PREAMBLE, blob.size, explicit=True, last=_LAST_META)
+        start = meta.end
+    elif head[:2] == b"\x02\x00":
+        meta = walk(handle, 0, blob.size, explicit=True, last=_LAST_META)
+        start = meta.end
+    elif head[:2] == b"\x08\x00":  # neither preamble nor meta information: old files have this
+        meta = Elements({}, -1, 0, False, 0)
+        start = 0
+    else:
+        raise Unreadable("no DICOM mark")
+    syntax = _text(meta.values.get(_SYNTAX, (b"", b""))[1])
+    if syntax == BIG_ENDIAN:
+        raise Unreadable("big-endian")
+    if syntax == DEFLATED:
+        return _inflated(handle, start, blob)
+    handle.seek(start)
+    explicit = handle.read(6)[4:].isalpha() if not syntax else syntax != IMPLICIT
+    found = walk(handle, start, blob.size, explicit=explicit)
+    if not syntax:
+        syntax = EXPLICIT if explicit else IMPLICIT
+        if not {0x00080016, 0x00280010} & set(found.values):
+            raise Unreadable("nothing that an image or object must hold")
+    return _record(found, syntax, found.pixels_at)
+
+
+def _inflated(handle: BinaryIO, start: int, blob: Blob) -> Record:
+    """Read the header of a deflated data set (PS3.5 A.5); its pixels are inflated when needed."""
+    content = _inflate(handle, start, blob)
+    found = walk(io.BytesIO(content), 0, len(content), explicit=True)
+    return _record(found, DEFLATED, found.pixels_at)
+
+
+def _inflate(handle: BinaryIO, start: int, blob: Blob) -> bytes:
+    """Inflate a data set, but to no more than 1 GiB or a thousand times its size."""
+    handle.seek(start)
+    packed = handle.read()
+    most = min(_LARGEST_INFLATED, max(1 << 24, 1000 * len(packed)))
+    try:
+        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, most)
+    except zlib.error as error:
+        raise DicomError(f"its deflated data set is damaged ({error})", path=str(blob)) from error
+    if len(content) == most:
+        raise DicomError(
+            f"{len(packed):,} deflated bytes become more than {most:,}: not read", path=str(blob)
+        )
+    return content
+
+
+@lru_cache(maxsize=1)
+def inflated(blob: Blob) -> bytes:
+    """Give the data set of a deflated file.
+
+    Raises
+    ------
+    DicomError
+        If it is damaged or inflates beyond all reason.
+    """
+    with blob.open() as handle:
+        return _inflate(handle, _deflated_start(handle, blob), blob)
+
+
+def _record(found: Elements, syntax: str, pixels_at: int) -> Record:
+    tags: Tags = {"TransferSyntaxUID": syntax}
+    for tag, (vr, raw) in found.values.items():
+        keyword, kind = WANTED[tag]
+        form = _IMPLICIT_BINARY.get(tag, "") if vr in (b"", b"UN") else _BINARY.get(vr.decode(), "")
+        value = _value(raw, kind, form and "<" + form)
+        if value is not None:
+            tags[keyword] = value
+    if found.pixels_vr_float:
+        tags["FloatPixels"] = True
+    return Record(tags, pixels_at, found.pixels_bytes)
+
+
+def _value(raw: bytes, kind: Kind, form: str) -> Any:
+    """Turn a value's bytes into what `Tags` promises; None where it is empty."""
+    if kind == "bytes":
+        return raw
+    if kind == "text":
+        return _text(raw) or None
+    if kind == "texts":
+        return tuple(part.strip(" \0") for part in _text(raw).split("\\")) if _text(raw) else None
+    try:
+        if form:
+            count = len(raw) // struct.calcsize(form)
+            numbers = tuple(map(float, struct.unpack_from(f"{form[0]}{count}{form[1]}", raw)))
+        else:
+            numbers = tuple(map(float, _text(raw).split("\\"))) if _text(raw) else ()
+    except (ValueError, struct.error):
+        return _text(raw)
+    if not numbers:
+        return None
+    return numbers[0] if kind == "number" else numbers
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode().strip(" \0\r\n\t")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").strip(" \0\r\n\t")
+
+
+def read_dataset(blob: Blob, reason: str = "") -> Dataset:
+    """Read a whole header with pydicom, pixels left out; ``reason`` says why it must.
+
+    Raises
+    ------
+    DicomError
+        If pydicom cannot.
+    """
+    import pydicom
+
+    with blob.open() as handle:
+        start = _deflated_start(handle, blob)
+        source: Any = io.BytesIO(_inflate(handle, start, blob)) if start else handle
+        source.seek(0)
+        try:
+            if start:
+                return pydicom.filereader.read_dataset(source, False, True, stop_when=_at_pixels)
+            return pydicom.dcmread(source, stop_before_pixels=True, force=True)
+        except Exception as error:  # pydicom raises many kinds on damaged files
+            said = reason or f"{type(error).__name__}: {error}"
+            raise DicomError(f"not readable as DICOM ({said})", path=str(blob)) from error
+
+
+def _deflated_start(handle: BinaryIO, blob: Blob) -> int:
+    """Give where a deflated data set begins; 0 where the file is not deflated."""
+    handle.seek(_PREAMBLE - 4)
+    if handle.read(4) != b"DICM":
+        return 0
+    try:
+        meta = walk(handle, _PREAMBLE, blob.size, explicit=True, last=_LAST_META)
+    except Unreadable:
+        return 0
+    deflated = _text(meta.values.get(_SYNTAX, (b"", b""))[1]) == DEFLATED
+    return meta.end if deflated else 0
+
+
+def _at_pixels(tag: Any, vr: str | None, length: int) -> bool:
+    return int(tag) >= 0x7FE00008
+
+
+def _by_pydicom(blob: Blob, reason: str) -> Record:
+    dataset = read_dataset(blob, reason)
+    tags: Tags = {}
+    try:
+        for tag, (keyword, kind) in WANTED.items():
+            part = dataset.file_meta if tag <= _LAST_META else dataset
+            value = _raw_value(part, tag, kind)
+            if value is not None:
+                tags[keyword] = value
+    except Exception as error:  # values are parsed only now
+        raise DicomError(f"not readable as DICOM ({reason}; {error})", path=str(blob)) from error
+    if not {"SOPClassUID", "Rows"} & set(tags):
+        raise DicomError(f"not readable as DICOM ({reason})", path=str(blob))
+    tags.setdefault("TransferSyntaxUID", IMPLICIT)
+    return Record(tags, -1, -1)
+
+
+def _raw_value(dataset: Any, tag: int, kind: Kind) -> Any:
+    if tag not in dataset:
+        return None
+    element = dataset.get_item(tag)
+    raw = element.value
+    if not isinstance(raw, bytes):  # pydicom has parsed it already
+        several = raw if hasattr(raw, "append") else [raw]
+        text = "\\".join("" if one is None else str(one) for one in several)
+        return _value(text.encode(), kind, "")
+    order = "<" if element.is_little_endian else ">"
+    known = element.VR not in (None, "UN")
+    form = _BINARY.get(element.VR, "") if known else _IMPLICIT_BINARY.get(tag, "")
+    return _value(raw, kind, form and order + form)

@@ -1,0 +1,203 @@
+"""Convert a whole tree into a folder: plan, work, and say what became of every file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from medprep.dicom.records import SliceHeader
+from medprep.dicom.tags import EXPLICIT, IMPLICIT
+from medprep.errors import NothingDoneError
+from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.files import remove_parts
+from medprep.progress import Progress, Silent
+from medprep.trees.ledger import TreeLedger
+from medprep.trees.options import ConvertTree
+from medprep.trees.survey import Survey, survey
+from medprep.trees.write import Made, VolumeJob, write_volume
+from medprep.workspace.idkey import id_key, save_key
+
+_NATIVE_BYTES_S, _CODED_BYTES_S = 150e6, 25e6
+_OTHER = (
+    "another series was written under this name before; give another --output, or take the old "
+    "file away"
+)
+_WORTH_S = 4.0
+"""Processes take half a second to start; below this much work one is as quick."""
+
+
+@dataclass(frozen=True)
+class TreeOutcome:
+    """What became of a tree.
+
+    Parameters
+    ----------
+    made
+        Volumes made now.
+    kept
+        Names of volumes that were there already.
+    failed
+        Name to failure.
+    found
+        What the tree holds.
+    """
+
+    made: tuple[Made, ...]
+    kept: tuple[str, ...]
+    failed: dict[str, Failure]
+    found: Survey
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all is well, 8 where a volume failed or a file cannot be read."""
+        return 8 if self.failed or self.found.broken else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it for programs. Holds paths: for the person who owns the tree."""
+        return {
+            "made": [asdict(one) for one in self.made],
+            "kept": list(self.kept),
+            "failed": {name: str(failure) for name, failure in self.failed.items()},
+            "others": [{"path": one.path, "role": one.why} for one in self.found.others],
+            "broken": [{"path": one.path, "why": one.why} for one in self.found.broken],
+            "no_dicom": len(self.found.strangers),
+            "exit_code": self.exit_code,
+        }
+
+
+def look_at(options: ConvertTree, progress: Progress | None = None) -> Survey:
+    """Scan the source as the conversion would.
+
+    Raises
+    ------
+    SourceError
+        If there is no such folder or file.
+    """
+    shown = progress or Silent()
+    key = id_key(_private(options), None if options.id_key is None else Path(options.id_key))
+    shown.start("scan", 0)
+    found = survey(
+        Path(options.source), key, policy=options.policy, include=options.roles,
+        advance=shown.advance,
+    )  # fmt: skip
+    shown.finish()
+    return found
+
+
+def convert_tree(
+    options: ConvertTree,
+    *,
+    jobs: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TreeOutcome:
+    """Convert every volume of a tree.
+
+    Raises
+    ------
+    SourceError
+        If there is no such folder or file.
+    NothingDoneError
+        If it gives no volume at all.
+    """
+    shown = progress or Silent()
+    found = look_at(options, shown)
+    output = Path(options.output)
+    failed = {one.name: one.failure for one in found.refused if one.failure is not None}
+    ledger = TreeLedger(_private(options))
+    todo, kept = [], []
+    for job in _jobs_of(found, options):
+        there = job.target.exists() and job.sidecar.exists()
+        if there and ledger.is_other(job.name, job.plans[0].slices[0].origin):
+            failed[job.name] = Failure("other-data", _OTHER)
+        elif there and not overwrite:
+            kept.append(job.name)
+        else:
+            todo.append(job)
+    if todo:
+        remove_parts(output, below=False)
+        save_key(_private(options), id_key(_private(options)))
+    made = _work(todo, jobs, failed, shown)
+    if not made and not kept:
+        raise NothingDoneError(_nothing(found, failed, options))
+    ledger.write(found, failed)
+    return TreeOutcome(tuple(made), tuple(kept), failed, found)
+
+
+def _private(options: ConvertTree) -> Path:
+    return Path(options.output, "private")
+
+
+def _work(
+    todo: Sequence[VolumeJob], jobs: int, failed: dict[str, Failure], progress: Progress
+) -> list[Made]:
+    count = choose_jobs(jobs, len(todo)) if jobs or _seconds(todo) > _WORTH_S else 1
+    progress.start("convert", len(todo))
+    made = []
+    for job, outcome in map_cases(write_volume, todo, jobs=count):
+        if isinstance(outcome, Failure):
+            failed[job.name] = outcome
+        else:
+            made.append(outcome)
+        progress.advance(1, job.name)
+    progress.finish()
+    return sorted(made, key=lambda one: one.name)
+
+
+def _seconds(todo: Sequence[VolumeJob]) -> float:
+    """Estimate the work."""
+
+    def cost(one: SliceHeader) -> float:
+        size = one.plane.rows * one.plane.columns * one.encoding.allocated / 8
+        native = one.encoding.syntax in (EXPLICIT, IMPLICIT)
+        return size / (_NATIVE_BYTES_S if native else _CODED_BYTES_S)
+
+    return sum(cost(plan.slices[0]) * len(plan.slices) for job in todo for plan in job.plans)
+
+
+def _jobs_of(found: Survey, options: ConvertTree) -> list[VolumeJob]:
+    usable = [(one.name, one.plan, one) for one in found.volumes if one.plan is not None]
+    if not options.stack:
+        return [VolumeJob(name, (plan,), options) for name, plan, _ in usable]
+    together: dict[Any, list[tuple[str, Any]]] = defaultdict(list)
+    for name, plan, one in usable:
+        origin = one.first.origin
+        stem = name.removesuffix(one.stack.suffix)
+        together[origin.patient, origin.study, stem, plan.geometry].append((name, plan))
+    jobs = []
+    for (_, _, stem, _), members in together.items():
+        single = len(members) == 1
+        name = members[0][0] if single else stem
+        jobs.append(VolumeJob(name, tuple(plan for _, plan in members), options))
+    return _distinct(jobs)
+
+
+def _distinct(jobs: list[VolumeJob]) -> list[VolumeJob]:
+    """Give what shares a name a number: the volumes of one series on two grids."""
+    seen: dict[str, int] = {}
+    for place, job in enumerate(jobs):
+        seen[job.name] = seen.get(job.name, 0) + 1
+        if seen[job.name] > 1:
+            jobs[place] = replace(job, name=f"{job.name}_g{seen[job.name]}")
+    return jobs
+
+
+def _nothing(found: Survey, failed: dict[str, Failure], options: ConvertTree) -> str:
+    if failed:
+        name, failure = next(iter(failed.items()))
+        return f"all {len(failed)} volumes failed; first {name}: {failure}"
+    if found.broken:
+        first = found.broken[0]
+        return (
+            f"no volume; {len(found.broken)} files cannot be read, first {first.path}: {first.why}"
+        )
+    roles = sorted({one.why for one in found.others})
+    if roles:
+        return (
+            f"no volume but {len(found.others)} other DICOM objects ({', '.join(roles)}); "
+            "--include ROLE takes localizers and secondary captures, --colour colour pictures"
+        )
+    return f"no DICOM among {len(found.strangers)} files of {options.source}"
