@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Something that shows how far work has come."""
 
     def start(self, what: str, total: int) -> None:
-        """Begin a piece of work of ``total`` steps."""
+        """Begin a piece of work of ``total`` steps; -1: nobody knows how many."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Tell that some steps are done; ``note`` says how it stands (a loss, a Dice)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -118,6 +119,8 @@ def main(args: Sequence[str] | None = None) -> None:
     from medprep.errors import MedprepError
 
     signal.signal(signal.SIGTERM, _on_term)
+    # NumPy would start a thread for each processor to multiply 3 x 3 matrices; torch has its own.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # What pydicom finds odd in a header is said in our own words where it matters.
     warnings.filterwarnings("ignore", module="pydicom")
     try:

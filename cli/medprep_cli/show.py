@@ -15,13 +15,13 @@ class Terminal:
         self._bar: Any = None
 
     def start(self, what: str, total: int) -> None:
-        """Open a bar; none where there is nothing to do."""
-        if not total:
+        """Open a bar; none where there is nothing to do or nobody looks on."""
+        if not total or not sys.stderr.isatty():
             return
         from tqdm import tqdm
 
         self._bar = tqdm(
-            total=total, desc=what, leave=False, file=sys.stderr, disable=None, dynamic_ncols=True
+            total=max(total, 0) or None, desc=what, leave=False, file=sys.stderr, dynamic_ncols=True
         )
 
     def advance(self, steps: int = 1, note: str = "") -> None:

@@ -47,7 +47,7 @@ def assemble(
     constant = []
     for place, (number, one) in enumerate(zip(plan.order, plan.slices, strict=True)):
         try:
-            stored = read_stored(one)
+            stored = read_stored(one, volume.array[place])
         except DicomError as error:
             raise DicomError(f"slice {number + 1}: {error.message}", path=error.path) from error
         if volume.put(place, stored, one):
@@ -106,7 +106,11 @@ class _Volume:
         self._low, self._high = 0, 0
 
     def put(self, place: int, stored: NDArray[Any], one: SliceHeader) -> bool:
-        """Store a plane's values and tell whether all of them are one."""
+        """Store a plane's values and tell whether all of them are one.
+
+        ``stored`` may lie in the memory of its own place: then its bits are read once more as the
+        volume's type.
+        """
         lowest, highest = stored.min(), stored.max()
         slope, intercept = int(one.slope), int(one.intercept)
         if not self._is_float():
@@ -115,7 +119,8 @@ class _Volume:
         if self._is_float():  # from the start, or since this slice
             self.array[place] = stored * one.slope + one.intercept
         elif (slope, intercept) == (1, 0):
-            self.array[place] = stored
+            if not np.may_share_memory(stored, self.array[place]):  # else it was read in place
+                self.array[place] = stored
         elif slope == 1 and stored.dtype.itemsize == self.array.dtype.itemsize == 2:
             # Sums that fit in 16 bits come out right even where a term does not: modulo 2^16.
             shift = np.array(intercept & 0xFFFF, np.uint16)

@@ -47,7 +47,8 @@ _COMPONENTS = {
     "M": "", "MAGNITUDE": "", "P": "ph", "PHASE": "ph", "PHASE MAP": "ph", "R": "real",
     "REAL": "real", "I": "imaginary", "IMAGINARY": "imaginary", "VELOCITY": "velocity",
     "W": "water", "WATER": "water", "F": "fat", "FAT": "fat", "IP": "in", "IN_PHASE": "in",
-    "OP": "out", "OUT_PHASE": "out", "OPP_PHASE": "out",
+    "OP": "out", "OUT_PHASE": "out", "OPP_PHASE": "out", "FIELD_MAP": "fieldmap",
+    "FIELDMAPHZ": "fieldmap", "B0 MAP": "fieldmap",
 }  # fmt: skip
 """Words of ImageType that name a picture better than a number does (PS3.3 C.8.13.3.1.1)."""
 
@@ -63,7 +64,7 @@ def _kind(one: SliceHeader) -> tuple[str, tuple[str, ...]]:
 
 
 def _kind_name(kind: tuple[str, tuple[str, ...]], number: int) -> str:
-    words = (kind[0], *kind[1][2:])
+    words = (*kind[1][2:], kind[0])
     named = next((_COMPONENTS[word] for word in words if word in _COMPONENTS), None)
     return f"i{number}" if named is None else named
 
@@ -94,8 +95,8 @@ class _Split:
 
 _SPLITS = (
     _Split(lambda one: one.contrast.stack, _letter("s")),
-    _Split(_echo, _letter("e")),
     _Split(_kind, _kind_name),
+    _Split(_echo, _letter("e")),
     _Split(lambda one: one.contrast.b_value, lambda value, number: f"b{value or 0:.0f}"),
     _Split(lambda one: one.contrast.inversion_ms, _letter("ti"), of_time=True),
     _Split(lambda one: one.contrast.temporal, _letter("t", 3), of_time=True),
@@ -145,7 +146,9 @@ def _without_copies(
                 seen.add(pixels)
     if not extra:
         return slices, ()
-    text = f"{len(extra)} of its slices are there twice; the copies were passed over"
+    text = f"{len(extra)} slices are there twice; the copies were passed over"
+    if len(extra) == 1:
+        text = "1 slice is there twice; the copy was passed over"
     return [one for one in slices if id(one) not in extra], (text,)
 
 

@@ -8,17 +8,18 @@ knows the difference.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from medprep.dicom.dictionary import Tags
+from medprep.dicom.dictionary import WANTED, Kind, Tags
 from medprep.errors import DicomError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+_GRADIENT = "MRDiffusionSequence/DiffusionGradientDirectionSequence"
 _GROUPS: tuple[tuple[str, str, str], ...] = (
     ("PlanePositionSequence", "ImagePositionPatient", "ImagePositionPatient"),
     ("PlanePositionVolumeSequence", "ImagePositionVolume", "ImagePositionPatient"),
@@ -43,6 +44,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     ("PETFrameTypeSequence", "FrameType", "ImageType"),
     ("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
     ("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
+    (_GRADIENT, "DiffusionGradientOrientation", "DiffusionGradientOrientation"),
     ("MRTimingAndRelatedParametersSequence", "RepetitionTime", "RepetitionTime"),
     ("MRTimingAndRelatedParametersSequence", "FlipAngle", "FlipAngle"),
     ("MRTimingAndRelatedParametersSequence", "EchoTrainLength", "EchoTrainLength"),
@@ -59,13 +61,39 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     ("CTReconstructionSequence", "ConvolutionKernel", "ConvolutionKernel"),
 )
 """Functional group, attribute in it, and the single-frame keyword that means the same."""
-_PHILIPS = 0x2005140F
-"""Older Philips files keep each frame's single-frame header in this private sequence."""
-_TEXTS = ("ImageType", "ConvolutionKernel", "ScanOptions")
-_ROWS = (
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "WindowCenter",
-    "WindowWidth", "DimensionIndexValues",
-)  # fmt: skip
+_PATHS = tuple(dict.fromkeys(group for group, _, _ in _GROUPS))
+_SINGLE: tuple[str | int, ...] = (
+    0x2005140F,
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
+)
+"""What keeps single-frame keywords: a private sequence of older Philips files, and the remains of
+a conversion from single-frame files (PS3.3 C.7.6.16.2)."""
+_FROM_SINGLE = {
+    tag: (keyword, kind)
+    for tag, (keyword, kind) in WANTED.items()
+    if keyword in {
+        "AcquisitionDate", "AcquisitionMatrix", "AcquisitionNumber", "AcquisitionTime",
+        "ConvolutionKernel", "DiffusionBValue", "DiffusionGradientOrientation", "EchoNumbers",
+        "EchoTime", "EchoTrainLength", "ExposureTime", "FlipAngle", "GEBValue",
+        "GantryDetectorTilt", "ImageIndex", "ImageType", "ImagingFrequency",
+        "InPlanePhaseEncodingDirection", "InversionTime", "KVP", "MRAcquisitionType",
+        "MagneticFieldStrength", "NumberOfAverages", "NumberOfPhaseEncodingSteps",
+        "PercentPhaseFieldOfView", "PercentSampling", "PhilipsBValue", "PixelBandwidth",
+        "RepetitionTime", "RescaleIntercept", "RescaleSlope", "ScanOptions", "ScanningSequence",
+        "SequenceVariant", "SiemensBValue", "SiemensGradient", "SliceThickness",
+        "SpacingBetweenSlices", "TemporalPositionIdentifier", "TriggerTime", "XRayTubeCurrent",
+    }
+}  # fmt: skip
+"""How it was taken; not where it lies: Philips' private positions differ by half a pixel."""
+_KINDS: dict[str, Kind] = {
+    **dict(WANTED.values()),
+    "StackID": "text",
+    "InStackPositionNumber": "number",
+    "DimensionIndexValues": "numbers",
+}
+_SAME_MM = 1e-2
+_UPRIGHT = 0.999
 
 
 def frame_tags(dataset: Dataset, tags: Tags, most_frames: int) -> list[Tags]:
@@ -91,123 +119,163 @@ def frame_tags(dataset: Dataset, tags: Tags, most_frames: int) -> list[Tags]:
     DicomError
         If the number of frames is impossible or differs from the number of their descriptions.
     """
-    count = _count(dataset, tags, most_frames)
+    count = _count(tags, most_frames)
     try:
         described = dataset.get("PerFrameFunctionalGroupsSequence")
+        shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), None)
+        rest, common = ({}, {}) if shared is None else (_single(shared), _groups(shared))
         if described is None:
-            return list(_classic(dataset, tags, count))
+            return _classic(dataset, {**tags, **rest, **common}, count)
         if len(described) != count:
             raise DicomError(f"{count} frames, but {len(described)} are described")
-        shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), None)
-        return [_frame(tags, shared, own, number) for number, own in enumerate(described)]
+        top = {key: value for key, value in tags.items() if key != "ImagePositionPatient"}
+        return [
+            _numbered({**top, **rest, **_single(own), **common, **_groups(own)}, number)
+            for number, own in enumerate(described)
+        ]
     except DicomError:
         raise
-    except Exception as error:  # values are parsed only now, and pydicom raises many kinds
+    except Exception as error:  # sequences are parsed only now, and pydicom raises many kinds
         raise DicomError(f"its frames cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _count(dataset: Dataset, tags: Tags, most_frames: int) -> int:
+def _count(tags: Tags, most_frames: int) -> int:
     stated = tags.get("NumberOfFrames", 1.0)
-    if not isinstance(stated, float) or not math.isfinite(stated) or stated < 1:
-        raise DicomError(f"NumberOfFrames is {str(stated)[:40]!r}; wanted is 1 or more")
+    if not isinstance(stated, float) or not math.isfinite(stated) or stated < 1 or stated % 1:
+        raise DicomError(
+            f"NumberOfFrames is {str(stated)[:40]!r}; wanted is a whole number from 1 on"
+        )
     if stated > max(1, most_frames):
         raise DicomError(f"{stated:.0f} frames, but its bytes hold at most {most_frames}")
     return int(stated)
 
 
-def _frame(tags: Tags, shared: Dataset | None, own: Dataset, number: int) -> Tags:
-    """Collect one frame: its own groups rule over the shared ones, those over the file's tags."""
-    frame = {key: value for key, value in tags.items() if key not in _PLACE}
-    frame.update(NumberOfFrames=1.0, FrameIndex=number)
-    for source in (shared, own):
-        if source is not None:
-            frame.update(_philips(source))
-    for group, attribute, keyword in _GROUPS:
-        for source in (own, shared):
-            items = source.get(group) if source is not None else None
-            value = items[0].get(attribute) if items else None
-            if value is not None and value != "":
-                converted = _converted(keyword, value)
-                if converted is not None:
-                    frame[keyword] = converted
-                break
-    return frame
+def _numbered(tags: Tags, number: int) -> Tags:
+    return {**tags, "NumberOfFrames": 1.0, "FrameIndex": number}
 
 
-_PLACE = ("ImagePositionPatient",)
+def _groups(source: Dataset) -> Tags:
+    """Give what functional groups say; of two that mean the same, the first in the table."""
+    items = {path: _item(source, path) for path in _PATHS}
+    found: Tags = {}
+    for path, attribute, keyword in _GROUPS:
+        item = items[path]
+        if item is not None and keyword not in found:
+            value = _value(item, attribute, _KINDS[keyword])
+            if value is not None:
+                found[keyword] = value
+    if found.get("InPlanePhaseEncodingDirection") == "COLUMN":
+        found["InPlanePhaseEncodingDirection"] = "COL"  # the word of single-frame files
+    return found
 
 
-def _philips(source: Dataset) -> Tags:
-    from medprep.dicom.dictionary import WANTED
+def _item(source: Dataset, path: str) -> Dataset | None:
+    item: Dataset | None = source
+    for name in path.split("/"):
+        items = item.get(name) if item is not None else None
+        item = items[0] if items else None
+    return item
 
-    if _PHILIPS not in source:
-        return {}
-    items = source[_PHILIPS].value
-    if not items or not hasattr(items[0], "get"):
-        return {}
-    found = {}
-    for keyword, _ in WANTED.values():
-        if keyword in _FROM_PHILIPS and items[0].get(keyword) not in (None, ""):
-            value = _converted(keyword, items[0].get(keyword))
+
+def _single(source: Dataset) -> Tags:
+    """Give what stands under single-frame keywords; a maker's sequence yields to a standard one."""
+    found: Tags = {}
+    for name in _SINGLE:
+        items = source[name].value if name in source else None
+        if not items or not hasattr(items[0], "get"):
+            continue
+        for tag, (keyword, kind) in _FROM_SINGLE.items():
+            value = _value(items[0], tag, kind)
             if value is not None:
                 found[keyword] = value
     return found
 
 
-_FROM_PHILIPS = {
-    "RescaleSlope", "RescaleIntercept", "ImageType", "EchoTime", "TemporalPositionIdentifier",
-    "TriggerTime", "SpacingBetweenSlices", "SliceThickness", "InversionTime", "FlipAngle",
-    "RepetitionTime", "AcquisitionNumber",
-}  # fmt: skip
+def _value(item: Dataset, name: str | int, kind: Kind) -> Any:
+    """Give a value in the type that `Tags` promises; None where it is absent or empty."""
+    if name not in item:
+        return None
+    try:
+        value = item[name].value
+    except Exception:  # text where a number should be: whoever needs it shall say so
+        raw = item.get_item(name).value
+        return raw.decode("latin-1").strip(" \0") if isinstance(raw, bytes) else None
+    several = list(value) if hasattr(value, "append") else [value]
+    if not several or all(one is None or one == "" for one in several):
+        return None
+    if kind == "texts":
+        return tuple(str(one).strip() for one in several)
+    text = "\\".join(str(one) for one in several).strip()
+    if kind == "text":
+        return text
+    try:
+        numbers = tuple(float(one) for one in several)
+    except (TypeError, ValueError):
+        return text
+    return numbers if kind == "numbers" else numbers[0]
 
 
-def _converted(keyword: str, value: Any) -> Any:
-    """Bring a value as pydicom gives it into the type that `Tags` promises."""
-    several = list(value) if hasattr(value, "append") or isinstance(value, tuple) else [value]
-    if keyword in _TEXTS:
-        return tuple(str(one) for one in several)
-    if keyword in _ROWS:
-        return tuple(float(one) for one in several) or None
-    first = several[0] if several else None
-    if isinstance(first, (int, float)) or _is_number(first):
-        return float(first)  # type: ignore[arg-type]
-    return None if first is None else str(first)
+def _classic(dataset: Dataset, tags: Tags, count: int) -> list[Tags]:
+    """Give the frames of a file that does not describe them; few kinds say where they lie."""
+    frame = {**_detector(dataset), **tags}
+    scaling = _value(dataset, "DoseGridScaling", "number")
+    if scaling is not None:
+        frame["RescaleSlope"] = scaling
+    if count == 1:
+        return [_numbered(frame, 0)]
+    positions = None
+    if "ImagePositionPatient" in frame and "ImageOrientationPatient" in frame:
+        positions = _positions(dataset, frame, count)
+    frame.pop("ImagePositionPatient", None)
+    if positions is None:
+        return [_numbered(frame, number) for number in range(count)]
+    return [
+        _numbered({**frame, "ImagePositionPatient": tuple(place)}, number)
+        for number, place in enumerate(positions.tolist())
+    ]
 
 
-def _is_number(value: object) -> bool:
-    return hasattr(value, "__float__") and not isinstance(value, str)
+def _detector(dataset: Dataset) -> Tags:
+    """Give where the first frame of a nuclear medicine file lies (PS3.3 C.8.4.11)."""
+    items = dataset.get("DetectorInformationSequence") or []
+    if len(items) != 1:  # a reconstruction has one; elsewhere each frame has its own
+        return {}
+    names = ("ImagePositionPatient", "ImageOrientationPatient")
+    found = {name: _value(items[0], name, "numbers") for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _classic(dataset: Dataset, tags: Tags, count: int) -> Iterator[Tags]:
-    """Give the frames of a file without functional groups; few kinds say where they lie."""
-    offsets = _offsets_mm(dataset, tags, count)
-    start = tags.get("ImagePositionPatient")
-    normal = _normal(tags)
-    for number in range(count):
-        frame = {**tags, "NumberOfFrames": 1.0, "FrameIndex": number}
-        if offsets is not None and normal is not None and start is not None:
-            place = np.asarray(start) + offsets[number] * normal
-            frame["ImagePositionPatient"] = tuple(place.tolist())
-        elif count > 1:
-            frame.pop("ImagePositionPatient", None)
-        yield frame
-
-
-def _offsets_mm(dataset: Dataset, tags: Tags, count: int) -> list[float] | None:
-    """Give how far each frame lies from the first along the normal, or None where nobody knows."""
-    given = dataset.get("GridFrameOffsetVector")
-    if given is not None and len(given) == count:
-        # PS3.3 C.8.8.3.2: from the first frame, or (if the first is not 0) patient z.
-        return [float(one) - float(given[0]) for one in given]
+def _positions(dataset: Dataset, tags: Tags, count: int) -> NDArray[np.float64] | None:
+    """(frames, 3): where the frames lie, or None where nobody knows."""
+    start = np.array(_row(tags, "ImagePositionPatient", 3))
+    cosines = np.array(_row(tags, "ImageOrientationPatient", 6))
+    normal = np.cross(cosines[:3], cosines[3:])
+    grid = _vector(dataset, "GridFrameOffsetVector", count)
+    places = _vector(dataset, "SliceVector", count)
     step = tags.get("SpacingBetweenSlices")
-    by_slice = dataset.get("SliceVector")
-    if by_slice is not None and isinstance(step, float) and len(by_slice) == count:
-        return [(int(one) - 1) * step for one in by_slice]
+    if grid is not None:  # PS3.3 C.8.8.3.2
+        if grid[0] == 0:
+            return np.asarray(start + np.outer(grid, normal))
+        if abs(grid[0] - start[2]) <= _SAME_MM and abs(normal[2]) > _UPRIGHT:
+            return np.asarray(start + np.outer(grid - grid[0], (0.0, 0.0, 1.0)))
+    elif places is not None and isinstance(step, float) and step != 0:
+        # PS3.3 C.8.4.15: slices count from 1, and a step below 0 goes against the normal.
+        return np.asarray(start + np.outer((places - 1) * step, normal))
     return None
 
 
-def _normal(tags: Tags) -> Any:
-    cosines = tags.get("ImageOrientationPatient")
-    if not isinstance(cosines, tuple) or len(cosines) != 6:
+def _vector(dataset: Dataset, name: str, count: int) -> NDArray[np.float64] | None:
+    value = _value(dataset, name, "numbers")
+    if value is None:
         return None
-    return np.cross(cosines[:3], cosines[3:])
+    if not isinstance(value, tuple) or len(value) != count:
+        found = len(value) if isinstance(value, tuple) else repr(value)[:40]
+        raise DicomError(f"{count} frames, but the values of {name} are {found}")
+    return np.array(value)
+
+
+def _row(tags: Tags, name: str, count: int) -> tuple[float, ...]:
+    value = tags[name]
+    if not isinstance(value, tuple) or len(value) != count:
+        raise DicomError(f"{name} is {repr(value)[:80]}; wanted are {count} numbers")
+    return value

@@ -75,7 +75,9 @@ def _joined_singles(series: list[list[SliceHeader]]) -> list[list[SliceHeader]]:
         else:
             folder = str(PurePath(one.blob.member or one.blob.path).parent)
             origin = one.origin
-            singles[origin.patient, origin.modality, origin.number, folder].append(one)
+            # Who is told by the study alone may have been given one for each slice too.
+            patient = "" if origin.patient == origin.study else origin.patient
+            singles[patient, origin.modality, origin.number, folder].append(one)
     for found in singles.values():
         for part in _by_plane(found):
             joined.extend([part] if _is_stack(part) else [[one] for one in part])

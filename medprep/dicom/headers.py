@@ -215,7 +215,9 @@ def _encoding(tags: Tags, path: str) -> Encoding:
 
 
 def _origin(tags: Tags, role: str) -> Origin:
-    patient = str(tags.get("PatientID") or tags.get("PatientName") or "")
+    # Who has neither id nor name is told apart by study: better two than two people as one.
+    named = (tags.get(name) for name in ("PatientID", "PatientName", "StudyInstanceUID"))
+    patient = str(next(filter(None, named), ""))
     time = f"{tags.get('StudyDate', '')}{tags.get('StudyTime', '')}"
     record = Origin(
         patient,

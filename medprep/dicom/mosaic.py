@@ -17,7 +17,9 @@ from medprep.errors import DicomError
 
 _MARK = b"SV10"
 _MOST_TAGS, _MOST_ITEMS = 1024, 4096
+_MOST_TILES = 1024
 _COUNT, _NORMAL = "NumberOfImagesInMosaic", "SliceNormalVector"
+_FLOAT_NOISE = 1e-2
 
 
 def tile_tags(tags: Tags) -> list[Tags]:
@@ -32,16 +34,20 @@ def tile_tags(tags: Tags) -> list[Tags]:
     Raises
     ------
     DicomError
-        If the header does not say how many tiles there are or where they lie.
+        If the header does not say how many tiles there are or where they lie, or says what cannot
+        be.
     """
     header = csa_values(tags.get("SiemensImageHeader", b""), (_COUNT, _NORMAL))
-    count = int(_numbers(header, _COUNT, 1)[0])
-    normal = np.array(_numbers(header, _NORMAL, 3))
+    stated = _numbers(header, _COUNT, 1)[0]
     whole = np.array([_whole(tags, "Rows"), _whole(tags, "Columns")])
-    side = math.ceil(math.sqrt(count)) if count > 0 else 0
-    if not 0 < side <= whole.min() or (whole % side).any():
+    if not 1 <= stated <= _MOST_TILES or stated % 1:
+        raise DicomError(f"a mosaic of {stated:g} tiles; wanted are 1 to {_MOST_TILES}")
+    count = int(stated)
+    side = math.ceil(math.sqrt(count))
+    if (whole % side).any():
         raise DicomError(f"{count} tiles do not fit a mosaic of {whole[0]} x {whole[1]} pixels")
     tile = whole // side
+    normal = _normal(tags, _numbers(header, _NORMAL, 3))
     first, step = _first_position(tags, whole, tile), _step_mm(tags)
     return [
         {
@@ -55,6 +61,16 @@ def tile_tags(tags: Tags) -> list[Tags]:
         }
         for number in range(count)
     ]
+
+
+def _normal(tags: Tags, stated: tuple[float, ...]) -> np.ndarray:
+    """Give the direction from tile to tile: across the slices, whichever way."""
+    cosines = np.array(_row(tags, "ImageOrientationPatient", 6))
+    normal = np.array(stated)
+    across = float(normal @ np.cross(cosines[:3], cosines[3:]))
+    if abs(abs(across) - 1) > _FLOAT_NOISE or abs(np.linalg.norm(normal) - 1) > _FLOAT_NOISE:
+        raise DicomError(f"a mosaic whose {_NORMAL} {list(stated)} is not across its slices")
+    return normal
 
 
 def _first_position(tags: Tags, whole: np.ndarray, tile: np.ndarray) -> np.ndarray:
@@ -107,29 +123,38 @@ def _numbers(header: dict[str, tuple[str, ...]], name: str, count: int) -> tuple
 
 def csa_values(content: bytes, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Read the named values of a CSA header; what is damaged or absent is not in the result."""
-    at = 8 if content[:4] == _MARK else 0
-    newer = at > 0
+    newer = content[:4] == _MARK
+    at = 8 if newer else 0
     found: dict[str, tuple[str, ...]] = {}
     try:
         (count,) = struct.unpack_from("<I", content, at)
         at += 8
-        base = struct.unpack_from("<I", content, at + 76)[0] if not newer else 0
+        # The older form counts the first tag's number of items into every length.
+        surplus = 0 if newer else struct.unpack_from("<I", content, at + 76)[0]
         for _ in range(min(count, _MOST_TAGS)):
             name = content[at : at + 64].split(b"\0")[0].decode("latin-1")
             (items,) = struct.unpack_from("<I", content, at + 76)
-            at += 84
-            values = []
-            for _ in range(min(items, _MOST_ITEMS)):
-                length = struct.unpack_from("<4I", content, at)[1 if newer else 0]
-                length -= 0 if newer else base
-                at += 16
-                if not 0 <= length <= len(content) - at:
-                    return found
-                text = content[at : at + length].split(b"\0")[0]
-                values.append(text.decode("latin-1").strip())
-                at += (length + 3) // 4 * 4
+            if items > _MOST_ITEMS:
+                return found
+            values, at = _items(content, at + 84, items, newer, surplus)
             if name in names:
                 found[name] = tuple(value for value in values if value)
     except struct.error:  # cut short: what came before is good
         return found
     return found
+
+
+def _items(content: bytes, at: int, count: int, newer: bool, surplus: int) -> tuple[list[str], int]:
+    """Read the values of one tag, and give where they end."""
+    values = []
+    for _ in range(count):
+        length = struct.unpack_from("<4I", content, at)[1 if newer else 0] - surplus
+        at += 16
+        if not 0 <= length <= len(content) - at:
+            if newer:
+                raise struct.error(f"a length of {length} bytes")
+            break  # in the older form such a length ends the values of its tag
+        text = content[at : at + length].split(b"\0")[0]
+        values.append(text.decode("latin-1").strip())
+        at += (length + 3) // 4 * 4
+    return values, at

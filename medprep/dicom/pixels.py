@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -23,8 +24,16 @@ _BITWISE = (*_NATIVE, BIG_ENDIAN, "1.2.840.10008.1.2.5")
 """Transfer syntaxes that keep bits above those stored: overlays, rubbish."""
 
 
-def read_stored(one: SliceHeader) -> NDArray[Any]:
+def read_stored(one: SliceHeader, into: NDArray[Any] | None = None) -> NDArray[Any]:
     """Give a slice's numbers as stored, unused bits removed.
+
+    Parameters
+    ----------
+    one
+        The slice.
+    into
+        A contiguous array whose memory may be used if the numbers just fit; what is returned is
+        then a view of it.
 
     Returns
     -------
@@ -41,7 +50,10 @@ def read_stored(one: SliceHeader) -> NDArray[Any]:
         row, column, rows, columns = one.tile
         whole = _mosaic(one.blob, one.encoding, one.pixels_at, one.pixels_bytes, rows, columns)
         return whole[row : row + one.plane.rows, column : column + one.plane.columns]
-    return _frame(one, one.plane.rows, one.plane.columns)
+    return _picture(
+        one.blob, one.encoding, one.pixels_at, one.pixels_bytes, one.plane.rows,
+        one.plane.columns, one.frame, one.frames, into,
+    )  # fmt: skip
 
 
 def stored_pixels(one: SliceHeader) -> bytes:
@@ -57,26 +69,20 @@ def stored_pixels(one: SliceHeader) -> bytes:
 def _mosaic(
     blob: Blob, encoding: Encoding, at: int, size: int, rows: int, columns: int
 ) -> NDArray[Any]:
-    return _picture(blob, encoding, at, size, rows, columns, 0, 1)
-
-
-def _frame(one: SliceHeader, rows: int, columns: int) -> NDArray[Any]:
-    return _picture(
-        one.blob, one.encoding, one.pixels_at, one.pixels_bytes, rows, columns, one.frame,
-        one.frames,
-    )  # fmt: skip
+    return _picture(blob, encoding, at, size, rows, columns, 0, 1, None)
 
 
 def _picture(
     blob: Blob, encoding: Encoding, at: int, size: int, rows: int, columns: int, frame: int,
     frames: int,
+    into: NDArray[Any] | None,
 ) -> NDArray[Any]:  # fmt: skip
     shape = (rows, columns) if encoding.samples == 1 else (rows, columns, encoding.samples)
     simple = (
         encoding.allocated > 1 and encoding.planar == 0 and encoding.photometric != "YBR_FULL_422"
     )
     if encoding.syntax in _NATIVE and at >= 0 and simple:
-        stored = _native(blob, encoding, at, size, shape, frame)
+        stored = _native(blob, encoding, at, size, shape, frame, into)
     else:
         stored = _decoded(blob, encoding, at, rows, columns, frame, frames)
     if stored.shape != shape:
@@ -85,12 +91,18 @@ def _picture(
 
 
 def _native(
-    blob: Blob, encoding: Encoding, at: int, size: int, shape: tuple[int, ...], frame: int
+    blob: Blob,
+    encoding: Encoding,
+    at: int,
+    size: int,
+    shape: tuple[int, ...],
+    frame: int,
+    into: NDArray[Any] | None,
 ) -> NDArray[Any]:
     kind = "f" if encoding.is_float else "i" if encoding.signed else "u"
     dtype = np.dtype(f"<{kind}{encoding.allocated // 8}")
-    count = int(np.prod(shape, dtype=np.int64))
-    begin, wanted = frame * count * dtype.itemsize, count * dtype.itemsize
+    wanted = math.prod(shape) * dtype.itemsize
+    begin = frame * wanted
     found = min(size, blob.size - at) if encoding.syntax != DEFLATED else size
     if begin + wanted > found:
         raise DicomError(
@@ -99,13 +111,16 @@ def _native(
         )
     if encoding.syntax == DEFLATED:
         content = inflated(blob)[at + begin : at + begin + wanted]
-    else:
-        with blob.open() as handle:
-            handle.seek(at + begin)
-            content = handle.read(wanted)
-    if len(content) < wanted:
-        raise DicomError("pixel data is cut short", path=str(blob))
-    return np.frombuffer(content, dtype, count).reshape(shape)
+        return np.frombuffer(content, dtype).reshape(shape)
+    fits = into is not None and into.nbytes == wanted
+    stored = (
+        into.view(dtype).reshape(shape) if fits and into is not None else np.empty(shape, dtype)
+    )
+    with blob.open() as handle:
+        handle.seek(at + begin)
+        if handle.readinto(stored.data.cast("B")) < wanted:  # type: ignore[attr-defined]
+            raise DicomError("pixel data is cut short", path=str(blob))
+    return stored
 
 
 def _decoded(
@@ -184,7 +199,9 @@ def _without_unused_bits(stored: NDArray[Any], encoding: Encoding) -> NDArray[An
         return stored
     above = encoding.allocated - 1 - encoding.high_bit
     below = encoding.high_bit + 1 - encoding.stored
+    out = stored if stored.flags.writeable else None
     if stored.dtype.kind == "u":
         mask = stored.dtype.type((1 << encoding.stored) - 1)
-        return np.asarray((stored >> below if below else stored) & mask)
-    return np.asarray((stored << above) >> (above + below))
+        moved = np.right_shift(stored, below, out=out) if below else stored
+        return np.asarray(np.bitwise_and(moved, mask, out=out))
+    return np.asarray(np.right_shift(np.left_shift(stored, above, out=out), above + below, out=out))

@@ -48,6 +48,11 @@ class Series:
     notes: tuple[str, ...]
     first: SliceHeader
 
+    @property
+    def inverted(self) -> bool:
+        """Whether low numbers are meant to look bright (MONOCHROME1, PS3.3 C.7.6.3.1.2)."""
+        return self.first.encoding.photometric == "MONOCHROME1"
+
 
 def read_series(paths: Sequence[Path], policy: Policy = Policy()) -> Series:  # noqa: B008 - frozen
     """Read files that are said to be one series of grey pictures.
@@ -98,7 +103,7 @@ def read_stack(paths: Sequence[Path], name: str, policy: Policy = Policy()) -> S
     stacks = group(slices)
     chosen = stacks
     if len(stacks) > 1:
-        chosen = [one for one in stacks if one.suffix and name.endswith(one.suffix)]
+        chosen = [one for one in stacks if name.endswith(one.suffix)]
     if not chosen:
         raise DicomError(f"none of the {len(stacks)} volumes of this series is {name}")
     best = max(chosen, key=lambda one: len(one.suffix))
@@ -138,6 +143,8 @@ def read_plan(plan: Plan, on_plane: Callable[[NDArray[Any]], None] | None = None
         array, geometry, more = _filled(array, geometry, plan.heights_mm)
         notes.append(more)
     first = plan.slices[0]
+    if first.encoding.photometric == "MONOCHROME1":
+        notes.append("MONOCHROME1: low numbers are meant to look bright; 8-bit PNG shows them so")
     middle = plan.slices[len(plan.slices) // 2]
     volume = Volume(array, geometry, first.origin.modality)
     return Series(volume, plan.order, middle.window, (*plan.notes, *notes), first)
@@ -176,7 +183,10 @@ def _filled(
 ) -> tuple[NDArray[Any], Geometry, str]:
     from medprep.dicom.resample import fill_gaps
 
-    even, made_up = fill_gaps(array, heights_mm, geometry.spacing_mm[0])
+    rows_mm, columns_mm = geometry.spacing_mm[1:]
+    # Along the normal: on a sheared grid neighbouring slices lie farther apart than that.
+    step_mm = geometry.voxel_ml * 1000 / (rows_mm * columns_mm)
+    even, made_up = fill_gaps(array, heights_mm, step_mm)
     shape = even.shape
     text = f"{int(made_up.sum())} of {shape[0]} slices are interpolated (linear) to an even grid"
     return even, Geometry((shape[0], shape[1], shape[2]), geometry.affine), text

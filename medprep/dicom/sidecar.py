@@ -6,7 +6,6 @@ into a header (a name in ImageType, say) cannot come out.
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from medprep.dicom.dictionary import Tags
 from medprep.dicom.makers import b_value, maker
 from medprep.geometry import Geometry
+from medprep.version import VERSION
 
 _DIGITS = 10
 _MILLI = 1e-3
@@ -143,7 +143,7 @@ def sidecar(
     diffusion = b_value(tags)
     record["DiffusionBValue"] = None if diffusion is None else _rounded(diffusion)
     record["ConversionSoftware"] = "medprep"
-    record["ConversionSoftwareVersion"] = importlib.metadata.version("medprep")
+    record["ConversionSoftwareVersion"] = VERSION
     own = {
         **geometry.to_dict(),
         "spacing_mm": [_rounded(step) for step in geometry.spacing_mm],

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.dicom.grouping import SAME_DIRECTION, SAME_SPACING_MM, Stack, heights_mm
-from medprep.dicom.records import Plane, SliceHeader
+from medprep.dicom.checks import (
+    UNEVEN_MM,
+    require_alike,
+    require_apart,
+    two_files,
+    unevenness,
+    usual_step,
+)
+from medprep.dicom.contrasts import Stack
+from medprep.dicom.places import axes, heights_mm
+from medprep.dicom.records import SliceHeader
 from medprep.errors import DicomError, OptionError
 from medprep.geometry import Geometry
 
 Gaps = Literal["error", "resample", "split"]
 Tilt = Literal["error", "resample", "keep"]
 
-UNEVEN_MM = 0.1
-"""A slice may lie this far from its place on the even grid, or `UNEVEN_SHARE` of a step; of thin
-slices at most a quarter of a step."""
-UNEVEN_SHARE = 0.02
-_DUPLICATE_MM = 1e-3
 _STRAIGHT_PIXELS = 0.5
 
 
@@ -86,6 +89,13 @@ class Plan:
 def lay_out(stack: Stack, policy: Policy) -> list[Plan]:
     """Plan a stack's volume; several only where it is parted at gaps.
 
+    Parameters
+    ----------
+    stack
+        Slices of one size and direction, as `group` gives them.
+    policy
+        What to do where they are no even, straight grid.
+
     Raises
     ------
     DicomError
@@ -93,14 +103,13 @@ def lay_out(stack: Stack, policy: Policy) -> list[Plan]:
         message says which slices and how many millimetres; its path names both files.
     """
     slices = stack.slices
-    require_alike(slices)
     if slices[0].position_mm is None:
         return [_unplaced(stack)]
     heights = heights_mm(slices)
     order = [int(index) for index in np.argsort(heights, kind="stable")]
     ordered = heights[order]
-    _require_apart(slices, order, ordered)
-    uneven = _unevenness(slices, order, ordered)
+    require_apart(slices, order, ordered)
+    uneven = unevenness(slices, order, ordered)
     if uneven is None:
         return [_plan(stack, order, ordered, policy, even=True)]
     if policy.gaps == "error":
@@ -110,112 +119,39 @@ def lay_out(stack: Stack, policy: Policy) -> list[Plan]:
     return _parted(stack, order, ordered, policy)
 
 
-def require_alike(slices: Sequence[SliceHeader]) -> None:
-    """Refuse slices of several sizes, directions or spacings.
-
-    Raises
-    ------
-    DicomError
-        Names the first slice that differs.
-    """
-    first = slices[0].plane
-    for number, one in enumerate(slices, 1):
-        plane = one.plane
-        if plane is first:
-            continue
-        if (plane.rows, plane.columns) != (first.rows, first.columns):
-            raise DicomError(
-                f"slice {number} is {plane.rows} x {plane.columns} pixels, slice 1 is "
-                f"{first.rows} x {first.columns}: two series in one folder?",
-                path=str(one.blob),
-            )
-        turned = np.subtract(_directions(plane), _directions(first))
-        if np.abs(turned).max() > SAME_DIRECTION:
-            raise DicomError(f"slice {number} is turned against slice 1", path=str(one.blob))
-        if np.abs(np.subtract(plane.spacing_mm, first.spacing_mm)).max() > SAME_SPACING_MM:
-            raise DicomError(
-                f"slice {number} has pixels of {plane.spacing_mm} mm, slice 1 of "
-                f"{first.spacing_mm} mm",
-                path=str(one.blob),
-            )
-
-
-def _directions(plane: Plane) -> tuple[float, ...]:
-    return plane.row_direction + plane.column_direction
-
-
-def _two_files(one: SliceHeader, other: SliceHeader) -> str:
-    return f"{one.blob} and {other.blob}"
-
-
-def _require_apart(
-    slices: Sequence[SliceHeader], order: list[int], heights: NDArray[np.float64]
-) -> None:
-    for (one, other), step in zip(pairwise(order), np.diff(heights), strict=True):
-        if step < _DUPLICATE_MM:
-            raise DicomError(
-                f"slices {one + 1} and {other + 1} share a position: a duplicate, or two series "
-                "in one folder",
-                path=_two_files(slices[one], slices[other]),
-            )
-
-
-def _usual_step(heights: NDArray[np.float64]) -> tuple[float, float]:
-    """Give the usual step and how far from it a step may be."""
-    usual = float(np.median(np.diff(heights)))
-    return usual, min(max(UNEVEN_MM, UNEVEN_SHARE * usual), usual / 4)
-
-
-def _unevenness(
-    slices: Sequence[SliceHeader], order: list[int], heights: NDArray[np.float64]
-) -> DicomError | None:
-    if len(order) < 3:
-        return None
-    usual, allowed = _usual_step(heights)
-    for (one, other), step in zip(pairwise(order), np.diff(heights), strict=True):
-        if abs(step - usual) > allowed:
-            return DicomError(
-                f"slices {one + 1} and {other + 1} are {step:.4g} mm apart, the others "
-                f"{usual:.4g} mm: a slice is missing or misplaced; --gaps resample fills it in, "
-                "--gaps split makes two volumes",
-                path=_two_files(slices[one], slices[other]),
-            )
-    astray = np.abs(heights - np.linspace(heights[0], heights[-1], len(heights)))
-    worst = int(astray.argmax())
-    if astray[worst] > allowed:
-        return DicomError(
-            f"slice {order[worst] + 1} lies {astray[worst]:.3g} mm from its place on an even grid: "
-            "the spacing changes along the stack; --gaps resample makes it even",
-            path=_two_files(slices[order[0]], slices[order[worst]]),
-        )
-    return None
-
-
 def _parted(
     stack: Stack, order: list[int], heights: NDArray[np.float64], policy: Policy
 ) -> list[Plan]:
-    """Part a stack wherever the step changes, into the longest even runs from below."""
+    """Part a stack at its gaps and wherever the step changes."""
+    gaps = _gaps(heights)
     runs: list[list[int]] = [[0]]
     for index in range(1, len(order)):
         trial = [*runs[-1], index]
-        if _unevenness(stack.slices, [order[i] for i in trial], heights[trial]) is None:
-            runs[-1] = trial
-        else:
+        torn = gaps[index - 1] or unevenness(
+            stack.slices, [order[i] for i in trial], heights[trial]
+        )
+        if torn:
             runs.append([index])
+        else:
+            runs[-1] = trial
     plans = []
     for number, run in enumerate(runs, 1):
         chosen = [order[index] for index in run]
         plan = _plan(stack, chosen, heights[run], policy, even=True)
         text = f"part {number} of {len(runs)} of a stack with gaps"
-        plans.append(_renamed(plan, f"_p{number}", text))
+        plans.append(replace(plan, suffix=f"_p{number}", notes=(*plan.notes, text)))
     return plans
 
 
-def _renamed(plan: Plan, suffix: str, note: str) -> Plan:
-    return Plan(
-        plan.slices, plan.order, plan.geometry, plan.heights_mm, plan.shift_mm, plan.sheared,
-        suffix, (*plan.notes, note),
-    )  # fmt: skip
+def _gaps(heights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell for each step whether it is neither the usual one nor that of a neighbour."""
+    steps = np.diff(heights)
+    usual, allowed = usual_step(heights)
+    lonely = np.ones(len(steps), np.bool_)
+    alike = np.abs(np.diff(steps)) <= allowed
+    lonely[:-1] &= ~alike
+    lonely[1:] &= ~alike
+    return lonely & (np.abs(steps - usual) > allowed)
 
 
 def _plan(
@@ -223,47 +159,79 @@ def _plan(
 ) -> Plan:
     slices = tuple(stack.slices[index] for index in order)
     first = slices[0]
-    direction = _orthonormal(first.plane)
-    if len(order) > 1:
-        step = (
-            float(heights[-1] - heights[0]) / (len(order) - 1) if even else _usual_step(heights)[0]
-        )
-    else:
-        step = first.between_mm or first.thickness_mm or 1.0
+    direction = axes(first.plane)
+    step = _step_mm(slices, heights, even=even)
     aside = _aside_mm(slices, direction)
     tilted = np.abs(aside).max() > _STRAIGHT_PIXELS * min(first.plane.spacing_mm)
     if tilted and policy.tilt == "error":
-        worst = int(np.abs(aside).max(axis=1).argmax())
-        raise DicomError(
-            f"the stack is sheared: slices {order[0] + 1} and {order[worst] + 1} lie "
-            f"{np.abs(aside).max():.3g} mm sideways (gantry tilt?); --tilt resample straightens "
-            "it, --tilt keep leaves it",
-            path=_two_files(first, slices[worst]),
-        )
-    affine_step = direction[:, 0] * step
+        raise _sheared(slices, order, aside)
     notes = [*stack.notes, *_step_notes(slices, step)]
     sheared = bool(tilted) and policy.tilt == "keep"
+    affine = np.eye(4)
+    affine[:3, 0] = direction[:, 0] * step
+    affine[:3, 1:3] = direction[:, 1:] * first.plane.spacing_mm
+    affine[:3, 3] = first.position_mm
     if sheared:
-        lean = aside[-1] / (heights[-1] - heights[0]) * step
-        affine_step = affine_step + direction[:, 1:] @ lean
+        lean = _lean(slices, order, heights, aside) * step
+        affine[:3, 0] += direction[:, 1:] @ lean
         notes.append(
             f"the grid is sheared by {np.abs(lean).max():.3g} mm a slice, as it was scanned"
         )
-    shape = (len(slices), first.plane.rows, first.plane.columns)
-    affine = np.eye(4)
-    affine[:3, 0] = affine_step
-    affine[:3, 1:3] = direction[:, 1:] * first.plane.spacing_mm
-    affine[:3, 3] = first.position_mm
+    elif not tilted and np.abs(aside).max() > UNEVEN_MM:
+        notes.append(
+            f"slices lie up to {np.abs(aside).max():.2g} mm beside their straight grid: less than "
+            "half a pixel"
+        )
     return Plan(
         slices,
         tuple(order),
-        Geometry(shape, affine),
+        Geometry((len(slices), first.plane.rows, first.plane.columns), affine),
         None if even else heights - heights[0],
         aside if tilted and not sheared else None,
         sheared,
         "",
         tuple(notes),
     )
+
+
+def _step_mm(slices: Sequence[SliceHeader], heights: NDArray[np.float64], *, even: bool) -> float:
+    if len(slices) == 1:
+        return slices[0].between_mm or slices[0].thickness_mm or 1.0
+    if even:
+        return float(heights[-1] - heights[0]) / (len(slices) - 1)
+    return usual_step(heights)[0]
+
+
+def _sheared(
+    slices: Sequence[SliceHeader], order: Sequence[int], aside: NDArray[np.float64]
+) -> DicomError:
+    worst = int(np.abs(aside).max(axis=1).argmax())
+    return DicomError(
+        f"the stack is sheared: slices {order[0] + 1} and {order[worst] + 1} lie "
+        f"{np.abs(aside).max():.3g} mm sideways (gantry tilt?); --tilt resample straightens it, "
+        "--tilt keep leaves it",
+        path=two_files(slices[0], slices[worst]),
+    )
+
+
+def _lean(
+    slices: Sequence[SliceHeader],
+    order: Sequence[int],
+    heights: NDArray[np.float64],
+    aside: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Give the sideways shift per millimetre of height; refuse one that is not even."""
+    above = heights - heights[0]
+    lean = aside[-1] / above[-1]
+    astray = np.abs(aside - above[:, None] * lean).max(axis=1)
+    worst = int(astray.argmax())
+    if astray[worst] > _STRAIGHT_PIXELS * min(slices[0].plane.spacing_mm):
+        raise DicomError(
+            f"slice {order[worst] + 1} lies {astray[worst]:.3g} mm beside the sheared grid of the "
+            "others: its grid cannot be kept; --tilt resample straightens it",
+            path=two_files(slices[0], slices[worst]),
+        )
+    return np.asarray(lean)
 
 
 def _unplaced(stack: Stack) -> Plan:
@@ -279,14 +247,6 @@ def _unplaced(stack: Stack) -> Plan:
     return Plan(stack.slices, order, geometry, None, None, False, "", (*stack.notes, note))
 
 
-def _orthonormal(plane: Plane) -> NDArray[np.float64]:
-    """Give the axes (slice, row, column) as columns, orthonormal to the last digit."""
-    given = np.column_stack([plane.column_direction, plane.row_direction])
-    left, _, right = np.linalg.svd(given, full_matrices=False)  # headers carry five or six digits
-    column, row = (left @ right).T
-    return np.column_stack([np.cross(row, column), column, row])
-
-
 def _aside_mm(slices: Sequence[SliceHeader], direction: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give how far each slice lies from the first along the two in-plane axes."""
     positions = np.array([one.position_mm for one in slices])
@@ -296,7 +256,9 @@ def _aside_mm(slices: Sequence[SliceHeader], direction: NDArray[np.float64]) -> 
 def _step_notes(slices: Sequence[SliceHeader], step: float) -> list[str]:
     first = slices[0]
     if len(slices) == 1:
-        return [f"a single slice: its step of {step:g} mm is only the header's claim"]
+        stated = first.between_mm or first.thickness_mm
+        source = "only the header's claim" if stated else "made up: its header states none"
+        return [f"a single slice: its step of {step:g} mm is {source}"]
     notes = []
     if first.between_mm and abs(first.between_mm - step) > UNEVEN_MM:
         notes.append(

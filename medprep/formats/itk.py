@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from medprep.errors import FormatError
+from medprep.errors import FormatError, GeometryError, WriteError
 from medprep.geometry import Geometry
 
 _WRITERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
+_HEAD_BYTES = 4096
+_SIZE_OF_MHA = re.compile(rb"CompressedDataSize = (\d+)\n.*?ElementDataFile = LOCAL\n", re.DOTALL)
 
 
 def write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
-    """Write a volume, compressed, in one file.
+    """Write a volume, compressed, in one file; equal volumes give equal bytes.
 
     Parameters
     ----------
@@ -23,32 +27,58 @@ def write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
     array
         ``[slice, row, column]``, in colour with a last axis of 3.
     geometry
-        Its grid; LPS is ITK's own system.
+        Its grid, sheared or not; LPS is ITK's own system.
 
     Raises
     ------
     FormatError
-        If the name tells no format, or SimpleITK cannot write it.
+        If the name tells no format, or ITK has no such data type.
+    GeometryError
+        If the array is not of the grid's shape.
+    WriteError
+        If the file cannot be written whole.
     """
     import SimpleITK as sitk
 
-    kind = next((name for ending, name in _WRITERS.items() if ending in path.name), None)
-    if kind is None:
+    ending = next((one for one in reversed(path.suffixes) if one in _WRITERS), None)
+    if ending is None:
         raise FormatError(f"wanted is one of {', '.join(_WRITERS)}", path=path)
-    picture = sitk.GetImageFromArray(array, isVector=array.ndim == 4)
+    if array.shape not in (geometry.shape, (*geometry.shape, 3)):
+        raise GeometryError(f"{array.shape} voxels on a grid of {geometry.shape}", path=path)
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    try:
+        picture = sitk.GetImageFromArray(native, isVector=array.ndim == 4)
+    except TypeError as error:
+        raise FormatError(f"ITK holds no {array.dtype}", path=path) from error
     picture.SetSpacing(geometry.spacing_mm[::-1])
     picture.SetOrigin(geometry.origin_mm)
     picture.SetDirection(geometry.direction[:, ::-1].ravel().tolist())
     writer = sitk.ImageFileWriter()
-    writer.SetImageIO(kind)
+    writer.SetImageIO(_WRITERS[ending])
     writer.SetUseCompression(True)
-    # ITK looks at the name's ending before it asks the writer it was given.
-    named = path.with_name(path.name + next(e for e in _WRITERS if _WRITERS[e] == kind))
+    # MetaImageIO makes two files of a name that does not end in .mha.
+    named = path.with_name(path.name + ending)
     writer.SetFileName(str(named))
     try:
         writer.Execute(picture)
+        if not _is_whole(named, array.nbytes):
+            raise RuntimeError("the file is cut short")
         named.replace(path)
-    except RuntimeError as error:
-        raise FormatError(f"SimpleITK cannot write it ({error})", path=path) from error
+    except RuntimeError as error:  # its text holds the path, which may name a patient
+        raise WriteError(
+            "SimpleITK cannot write it: see whether the folder is there and has room", path=path
+        ) from error
     finally:
         named.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path, voxel_bytes: int) -> bool:
+    """Tell whether the last bytes reached the disk, which ITK does not ask."""
+    with path.open("rb") as handle:
+        head = handle.read(_HEAD_BYTES)
+        size = handle.seek(0, os.SEEK_END)
+        if path.suffix == ".mha":
+            said = _SIZE_OF_MHA.search(head)
+            return said is not None and size == said.end() + int(said[1])
+        handle.seek(max(0, size - 4))  # gzip ends with the size of what it holds
+        return handle.read() == (voxel_bytes & 0xFFFFFFFF).to_bytes(4, "little")

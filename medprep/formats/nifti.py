@@ -24,6 +24,7 @@ _LEVEL = 2
 _THREADS = 2
 """Always two, whatever the machine has: the bytes follow from it."""
 _BLOCK = 1 << 20
+_ENDINGS = (".nii", ".gz")
 
 
 class NiftiWriter:
@@ -43,15 +44,15 @@ class NiftiWriter:
     volume_step_s
         Time between volumes.
     colours
-        3 for red, green and blue of uint8 (RGB24).
+        1, or 3 for red, green and blue of uint8 (RGB24).
     sheared
         Allow axes that are not at right angles: then sform alone places the voxels.
 
     Raises
     ------
     FormatError
-        If NIfTI has no such data type or not so many voxels an axis; at the end, if the number of
-        voxels written is not the header's.
+        If NIfTI has no such data type or not so many voxels an axis; at the end, if voxels are
+        missing.
     GeometryError
         If the axes are not at right angles.
     """
@@ -73,16 +74,20 @@ class NiftiWriter:
             geometry, np.dtype(dtype), path, volumes=volumes, volume_step_s=volume_step_s,
             colours=colours, sheared=sheared,
         )  # fmt: skip
+        colour_axis = (3,) if colours == 3 else ()
+        self._plane_shape = (*geometry.shape[1:], *colour_axis)
         self._left = math.prod(geometry.shape) * volumes * colours
+        self._in_block = 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self._file = self._stack.enter_context(self._open())
-        self._file.write(self._header)
+        self._put(memoryview(self._header))
         return self
 
     def _open(self) -> BinaryIO:
-        if ".gz" not in self._path.name:
+        ending = next((one for one in reversed(self._path.suffixes) if one in _ENDINGS), "")
+        if ending != ".gz":
             return self._path.open("wb")
         from isal import igzip_threaded
 
@@ -91,16 +96,41 @@ class NiftiWriter:
         )
 
     def write(self, voxels: NDArray[Any]) -> None:
-        """Write the next voxels: ``[..., row, column]``, in colour with a last axis of 3."""
-        self._left -= voxels.size
-        if self._left < 0 or voxels.dtype.newbyteorder("<") != self._dtype:
+        """Write the next planes.
+
+        Parameters
+        ----------
+        voxels
+            ``[..., row, column]``, in colour with a last axis of 3: one plane or any number.
+
+        Raises
+        ------
+        FormatError
+            If they are of another type or plane than the header says, or too many.
+        """
+        if voxels.dtype.newbyteorder("<") != self._dtype:
             raise FormatError(
-                f"{max(0, -self._left)} voxels too many, or {voxels.dtype} instead of "
-                f"{self._dtype}",
+                f"voxels are {voxels.dtype} instead of {self._dtype}", path=self._path
+            )
+        axes = len(self._plane_shape)
+        if voxels.shape[-axes:] != self._plane_shape:
+            raise FormatError(
+                f"voxels of shape {voxels.shape}; wanted are planes of {self._plane_shape}",
                 path=self._path,
             )
-        plain = np.ascontiguousarray(voxels.astype(self._dtype, copy=False))
-        self._file.write(plain.data.cast("B"))
+        self._left -= voxels.size
+        if self._left < 0:
+            raise FormatError(f"{-self._left} voxels too many", path=self._path)
+        for index in np.ndindex(voxels.shape[:-axes]):  # a view is copied by planes, never whole
+            self._put(np.ascontiguousarray(voxels[index], self._dtype).data.cast("B"))
+
+    def _put(self, content: memoryview) -> None:
+        # Cut where blocks end: the packed bytes do not depend on how the voxels were handed in.
+        while content:
+            piece = content[: _BLOCK - self._in_block]
+            self._file.write(piece)
+            self._in_block = (self._in_block + len(piece)) % _BLOCK
+            content = content[len(piece) :]
 
     def __exit__(
         self,

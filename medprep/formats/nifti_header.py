@@ -23,6 +23,8 @@ CODES = {kind: code for code, kind in _TYPES.items()}
 _MILLIMETRES, _SECONDS = 2, 8
 _RGB = 128
 """Three bytes a voxel; medprep writes it and does not read it."""
+_COLOURS = (_RGB, 2304)
+"""The second has transparency too."""
 _UNIT_MM = {1: 1000.0, 3: 0.001}
 """Metres and micrometres; anything else is taken for millimetres."""
 _SCANNER = 1
@@ -44,9 +46,14 @@ class Header:
             raise FormatError("not a single-file NIfTI-1 (.nii, .nii.gz)", path=path)
         dim = self._get(content, "8h", 40)
         self.shape = self._shape(dim)
-        self.kind = _TYPES.get(self._get(content, "h", 70)[0], "")
+        code = self._get(content, "h", 70)[0]
+        self.kind = _TYPES.get(code, "")
         if not self.kind:
-            raise FormatError(f"data type {self._get(content, 'h', 70)[0]}: not grey", path=path)
+            raise FormatError(
+                f"data type {code} is {'in colour' if code in _COLOURS else 'unknown'}; wanted is "
+                "one integer or float a voxel: store the file anew in grey",
+                path=path,
+            )
         self.pixdim = self._get(content, "8f", 76)
         self.unit_mm = _UNIT_MM.get(content[123] & 7, 1.0)
         offset = self._get(content, "f", 108)[0]
@@ -173,10 +180,11 @@ def pack(
         If the axes are not at right angles and ``sheared`` is not allowed.
     """
     kind = dtype.str[1:]
-    if kind not in CODES or (colours == 3 and kind != "u1"):
+    if kind not in CODES or (colours != 1 and (colours, kind) != (3, "u1")):
         raise FormatError(f"NIfTI-1 holds no {dtype} of {colours} colours", path=path)
     if max(*geometry.shape, volumes) > 32767:
-        raise FormatError(f"NIfTI-1 has no room for {geometry.shape} voxels", path=path)
+        shape = (volumes, *geometry.shape)[volumes == 1 :]
+        raise FormatError(f"NIfTI-1 has no room for {shape} voxels", path=path)
     # A quaternion holds a rotation only: refuse here what `read` would.
     placed = geometry.affine if sheared else _snapped(geometry.affine)
     affine = _RAS_LPS @ placed[:, [2, 1, 0, 3]]
@@ -185,13 +193,13 @@ def pack(
     if not sheared:
         quaternion, factor = _quaternion(affine[:3, :3] / spacing)
     slices, rows, columns = geometry.shape
-    axes = 4 if volumes > 1 else 3
+    axes, step_s = (4, volume_step_s) if volumes > 1 else (3, 0.0)
     header = bytearray(OFFSET)
     struct.pack_into("<i", header, 0, HEADER_BYTES)
     struct.pack_into("<8h", header, 40, axes, columns, rows, slices, volumes, 1, 1, 1)
     code, bits = (_RGB, 24) if colours == 3 else (CODES[kind], dtype.itemsize * 8)
     struct.pack_into("<2h", header, 70, code, bits)
-    struct.pack_into("<8f", header, 76, factor, *spacing, volume_step_s, 0, 0, 0)
+    struct.pack_into("<8f", header, 76, factor, *spacing, step_s, 0, 0, 0)
     struct.pack_into("<3f", header, 108, OFFSET, 1.0, 0.0)
     header[123] = _MILLIMETRES | (_SECONDS if volumes > 1 else 0)
     struct.pack_into("<2h", header, 252, 0 if sheared else _SCANNER, _SCANNER)

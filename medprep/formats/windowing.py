@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medprep.errors import OptionError
 
 _PERCENTILES = (0.5, 99.5)
-_LARGEST_SAMPLE = 2_000_000
+_LARGEST_SAMPLE = 400_000
 """Percentiles of more voxels than this come from every n-th voxel; they move by less than a grey
 level and take a tenth of the time."""
 

@@ -43,6 +43,8 @@ class Picture:
         What a person should know.
     acquisition
         How it was made, in BIDS terms and without a word about the patient.
+    inverted
+        Whether low numbers are meant to look bright.
     """
 
     volume: Volume
@@ -51,6 +53,7 @@ class Picture:
     spacing_known: bool
     notes: tuple[str, ...]
     acquisition: Mapping[str, Any] = field(default_factory=dict)
+    inverted: bool = False
 
 
 def open_source(root: Path, preset: Preset | None = None, key: bytes = b"") -> SourceSet:
@@ -127,7 +130,9 @@ def read_picture(
             series = read_stack(paths, sequence, policy)
         volume = series.volume
         acquisition = sidecar(tags_of(series.first), volume.geometry, series.notes)
-        return Picture(volume, series.order, series.window, True, series.notes, acquisition)
+        return Picture(
+            volume, series.order, series.window, True, series.notes, acquisition, series.inverted
+        )
     if reader == "nifti":
         volume = nifti.read(paths[0])
         array = compact(volume.array)

@@ -132,6 +132,8 @@ def _convert(work: _Payload) -> CaseResult:
         if options.format != "nifti":
             targets.append(layout.slice_images(case))
             pixels = to_8bit(values, window) if scale is None else to_16bit(values, scale)
+            if scale is None and picture.inverted:
+                pixels = ~pixels
             folder = files.folder(targets[2])
             for number, plane in enumerate(pixels):
                 png.write_grey(folder / f"{number:03d}.png", plane)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
 from typing import ClassVar
 
 from medprep.files import write_bytes
 from medprep.stages.base import Context, Summary
 from medprep.stages.report_data import gather
+from medprep.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,6 @@ class Report:
         from medprep.reporting.html import render
 
         workspace = context.workspace
-        data = gather(workspace, importlib.metadata.version("medprep"))
+        data = gather(workspace, VERSION)
         write_bytes(workspace.layout.report, render(data).encode())
         return Summary("report", made=["report.html"], lines=[str(workspace.layout.report)])

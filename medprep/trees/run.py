@@ -78,7 +78,7 @@ def look_at(options: ConvertTree, progress: Progress | None = None) -> Survey:
     """
     shown = progress or Silent()
     key = id_key(_private(options), None if options.id_key is None else Path(options.id_key))
-    shown.start("scan", 0)
+    shown.start("scan", -1)
     found = survey(
         Path(options.source), key, policy=options.policy, include=options.roles,
         advance=shown.advance,

@@ -156,7 +156,9 @@ def _write_slices(job: VolumeJob, files: AtomicFiles) -> tuple[Series, dict[str,
     if job.options.format == "png":
         window = choose_window(values, job.options.window, series.volume.modality, series.window)
         for number, plane in enumerate(values):
-            png.write_grey(folder / f"{number:03d}.png", to_8bit(plane, window))
+            pixels = to_8bit(plane, window)
+            shown = ~pixels if series.inverted else pixels
+            png.write_grey(folder / f"{number:03d}.png", shown)
         return series, {"window": asdict(window)}
     scale = choose_scale(values)
     for number, plane in enumerate(values):

@@ -12,7 +12,7 @@ from dicom_files import AXIAL, write_dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medprep.dicom.series import Series, read_series
+from medprep.dicom.series import Series, read_series, read_stack
 from medprep.errors import DicomError
 
 ROWS, COLUMNS = 4, 6
@@ -138,6 +138,28 @@ def test_the_window_is_the_middle_slices(tmp_path: Path) -> None:
     assert read_series(paths).window == (-160, 240)
     write_dicom(paths[1], plane(1), START + (0, 0, 3), spacing=(0.8, 0.7))
     assert read_series(paths).window is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mr01-003", 0), ("mr01-003_ph_t001", 101), ("mr01-003_ph_t002", 102)]
+)
+def test_one_volume_of_several_is_read_by_its_name(tmp_path: Path, name: str, value: int) -> None:
+    paths = []
+    for kind, time in (("M", 0), ("P", 1), ("P", 2)):
+        for height in (0, 3, 6):
+            pixels = np.full((ROWS, COLUMNS), time and 100 + time, np.int16)
+            path = tmp_path / f"{kind}{time}{height}.dcm"
+            tags = {"ImageType": ["ORIGINAL", "PRIMARY", kind], "InstanceNumber": str(time)}
+            paths.append(write_dicom(path, pixels, (0, 0, height), **tags))
+    series = read_stack(paths, name)
+    assert series.volume.array.shape[0] == 3
+    assert (series.volume.array == value).all()
+
+
+def test_a_volume_that_a_series_does_not_hold(tmp_path: Path) -> None:
+    paths = write_stack(tmp_path, EchoTime="1") + write_stack(tmp_path / "b", EchoTime="2")
+    with pytest.raises(DicomError, match="none of the 2 volumes of this series is mr01_e3"):
+        read_stack(paths, "mr01_e3")
 
 
 def test_a_mosaic_that_does_not_say_where_its_tiles_lie_is_refused(tmp_path: Path) -> None:

@@ -166,6 +166,20 @@ def test_slices_as_png(tmp_path: Path, form: str, bits: int) -> None:
         assert json.loads(sidecar.read_text())["window"]["low"] == 0
 
 
+def test_monochrome1_keeps_its_numbers_and_looks_as_it_is_meant_to(tmp_path: Path) -> None:
+    from medprep.formats import png
+
+    ramp = np.arange(16, dtype=np.int16).reshape(4, 4)
+    write_dicom(tmp_path / "in" / "0", ramp, PhotometricInterpretation="MONOCHROME1")
+    (volume,) = run(tmp_path / "in", tmp_path / "a").values()
+    assert np.array_equal(volume[0], ramp)
+    convert_tree(
+        ConvertTree(str(tmp_path / "in"), str(tmp_path / "b"), format="png", window="0,15")
+    )
+    (picture,) = (tmp_path / "b").rglob("*.png")
+    assert np.array_equal(png.read(picture), 255 - 17 * ramp)
+
+
 def test_time_points_one_file_each_or_one_stack(tmp_path: Path) -> None:
     for time_point in (1, 2, 3):
         for place in range(2):

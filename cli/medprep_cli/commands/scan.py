@@ -32,7 +32,7 @@ def command(ctx: click.Context, source: Path, as_csv: bool) -> None:
     from medprep_cli.show import Terminal
 
     terminal = Terminal()
-    terminal.start("scan", 0)
+    terminal.start("scan", -1)
     found = survey(source, b"", advance=terminal.advance)
     terminal.finish()
     rows = [one.to_dict() for one in found.volumes]

@@ -1,4 +1,4 @@
-"""The one seam through which cases are worked: in this process, or in several.
+"""Worker processes: each works one case at a time and can die without harm to the others.
 
 A worker that dies takes only its own case with it: the case is tried once more in another process
 and then recorded with the signal or exit status, while the others go on. Workers share no lock and
@@ -18,110 +18,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
-from typing import Any, TypeVar
+from typing import Any
 
-from medprep.errors import MedprepError, WorkerError
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+from medprep.errors import WorkerError
+from medprep.execute.failure import Failure, Result, Task, guarded
 
 _LAST_WORDS_S = 5.0
 """A worker whose pipe has ended gets this long to end by itself."""
-_CASES_PER_WORKER = 4
-"""A process takes half a second to start: fewer cases than this do not repay it."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a case failed.
-
-    Parameters
-    ----------
-    code
-        The error's stable code.
-    message
-        The public part.
-    path
-        The file it is about, or None. Private.
-    detail
-        Traceback or exit status. Private.
-    """
-
-    code: str
-    message: str
-    path: str | None = None
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return self.message if self.path is None else f"{self.message} [{self.path}]"
-
-
-def usable_cpus() -> int:
-    """Give the number of processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def choose_jobs(jobs: int, cases: int) -> int:
-    """Give the number of processes: as asked, or for 0 what the machine and the work suggest."""
-    if jobs > 0:
-        return min(jobs, max(1, cases))
-    return max(1, min(usable_cpus(), cases // _CASES_PER_WORKER))
-
-
-def map_cases(
-    work: Callable[[Task], Result], tasks: Sequence[Task], *, jobs: int = 1
-) -> Iterator[tuple[Task, Result | Failure]]:
-    """Work every task and yield each with its result as it comes.
-
-    Parameters
-    ----------
-    work
-        A module-level function; for several processes it, the tasks and the results are pickled.
-        The order of results depends on ``jobs``, their content must not.
-    tasks
-        Small records: paths and options, never pixels.
-    jobs
-        Number of processes; 1 works here, in this process.
-
-    Yields
-    ------
-    tuple
-        The task, and its result or the `Failure` that it ended with. An error of the work never
-        raises here; KeyboardInterrupt does, after the workers are stopped.
-
-    Raises
-    ------
-    WorkerError
-        If worker processes cannot even start.
-    """
-    if jobs <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            yield task, _guarded(work, task)
-        return
-    yield from _map_processes(work, tasks, jobs)
-
-
-def _guarded(work: Callable[[Task], Result], task: Task) -> Result | Failure:
-    try:
-        return work(task)
-    except MedprepError as error:
-        return Failure(error.code, error.message, error.path, traceback.format_exc())
-    except MemoryError:
-        return Failure(
-            "memory", "not enough memory; try fewer --jobs", None, traceback.format_exc()
-        )
-    except Exception as error:  # a fault of ours: this case is lost, the others are not
-        # The text of an OSError holds a path, which may name a patient.
-        said = (error.strerror if isinstance(error, OSError) else None) or error
-        text = f"unexpected {type(error).__name__}: {said}"
-        return Failure("internal", text, None, traceback.format_exc())
-
-
-def _map_processes(
+def map_processes(
     work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
 ) -> Iterator[tuple[Task, Result | Failure]]:
+    """Work every task in one of several processes; see `execute.map_cases`."""
     waiting: deque[_Job] = deque(_Job(task) for task in tasks)
     crew = _Crew(work, jobs)
     try:
@@ -263,7 +172,7 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
     pipe.send(None)  # ready
     with contextlib.suppress(EOFError):
         while boxed := pipe.recv():
-            outcome = _guarded(work, *boxed)
+            outcome = guarded(work, *boxed)
             try:
                 pipe.send(outcome)
             except (pickle.PicklingError, TypeError, AttributeError) as error:

@@ -1,0 +1,63 @@
+"""The one seam through which cases are worked: in this process, or in several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from medprep.execute.failure import Failure, Result, Task, guarded
+
+_CASES_PER_WORKER = 4
+"""A process takes half a second to start: fewer cases than this do not repay it."""
+
+
+def usable_cpus() -> int:
+    """Give the number of processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def choose_jobs(jobs: int, cases: int) -> int:
+    """Give the number of processes: as asked, or for 0 what the machine and the work suggest."""
+    if jobs > 0:
+        return min(jobs, max(1, cases))
+    return max(1, min(usable_cpus(), cases // _CASES_PER_WORKER))
+
+
+def map_cases(
+    work: Callable[[Task], Result], tasks: Sequence[Task], *, jobs: int = 1
+) -> Iterator[tuple[Task, Result | Failure]]:
+    """Work every task and yield each with its result as it comes.
+
+    Parameters
+    ----------
+    work
+        A module-level function; for several processes it, the tasks and the results are pickled.
+        The order of results depends on ``jobs``, their content must not.
+    tasks
+        Small records: paths and options, never pixels.
+    jobs
+        Number of processes; 1 works here, in this process.
+
+    Yields
+    ------
+    tuple
+        The task, and its result or the `Failure` that it ended with. An error of the work never
+        raises here; KeyboardInterrupt does, after the workers are stopped.
+
+    Raises
+    ------
+    WorkerError
+        If worker processes cannot even start.
+    """
+    if jobs <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield task, guarded(work, task)
+        return
+    from medprep.execute.crew import map_processes  # what one process never needs
+
+    yield from map_processes(work, tasks, jobs)
+
+
+__all__ = ["Failure", "choose_jobs", "map_cases", "usable_cpus"]
