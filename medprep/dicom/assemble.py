@@ -92,7 +92,14 @@ class _Volume:
     def __init__(self, plan: Plan) -> None:
         first = plan.slices[0]
         shape: tuple[int, ...] = plan.geometry.shape
-        if first.encoding.colour:
+        encoding = first.encoding
+        if encoding.colour and encoding.samples != 3:
+            raise DicomError(
+                f"pixels are {encoding.photometric[:40]!r} with {encoding.samples} samples; wanted "
+                "is grey or RGB",
+                path=str(first.blob),
+            )
+        if encoding.colour:
             shape = (*shape, 3)
         kind: Any = np.int16
         if _is_eight_bit(plan):

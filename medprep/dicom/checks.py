@@ -89,8 +89,12 @@ def require_apart(
 
 
 def usual_step(heights: NDArray[np.float64]) -> tuple[float, float]:
-    """Give the usual step and how far from it a step may be."""
-    usual = float(np.median(np.diff(heights)))
+    """Give the usual step and how far from it a step may be.
+
+    Of an even number of steps the lower of the two in the middle: a step that was really taken.
+    """
+    steps = np.sort(np.diff(heights))
+    usual = float(steps[(len(steps) - 1) // 2])
     return usual, min(max(UNEVEN_MM, UNEVEN_SHARE * usual), usual / 4)
 
 

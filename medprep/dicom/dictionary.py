@@ -19,6 +19,7 @@ FLOAT_PIXEL_DATA = 0x7FE00008
 DOUBLE_PIXEL_DATA = 0x7FE00009
 
 WANTED: dict[int, tuple[str, Kind]] = {
+    0x00020002: ("MediaStorageSOPClassUID", "text"),
     0x00020010: ("TransferSyntaxUID", "text"),
     0x00080008: ("ImageType", "texts"),
     0x00080016: ("SOPClassUID", "text"),

@@ -37,6 +37,10 @@ class Unreadable(Exception):
     """The bytes are not what this reader understands."""
 
 
+class Damaged(Unreadable):
+    """The bytes end before the elements do: no other reader would find more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Elements:
     """What was found.
@@ -72,7 +76,9 @@ def walk(
     Raises
     ------
     Unreadable
-        If the bytes are no little-endian elements of the given kind, or end within one.
+        If the bytes are no little-endian elements of the given kind.
+    Damaged
+        If they end within one.
     """
     window = _Window(handle)
     values: dict[int, tuple[bytes, bytes]] = {}
@@ -81,7 +87,7 @@ def walk(
         if not window.holds(at, 12):
             window.move(at)
             if at > size:
-                raise Unreadable(f"a length runs {at - size:,} bytes past the end")
+                raise Damaged(f"a length runs {at - size:,} bytes past the end")
             if window.end - at < 8:
                 return Elements(values, -1, 0, False, at)
         place = at - window.base
@@ -97,6 +103,8 @@ def walk(
             at = _skip_sequence(window, value_at, explicit and vr != b"UN", 0)
             continue
         if tag in WANTED and length:
+            if value_at + length > size:
+                raise Damaged(f"a length runs {value_at + length - size:,} bytes past the end")
             if length > _LONGEST_VALUE:
                 raise Unreadable(f"a value of {length} bytes at {at}")
             values[tag] = vr, window.take(value_at, length)
@@ -115,7 +123,7 @@ def _head(window: _Window, at: int, explicit: bool) -> tuple[int, bytes, int, in
         return group << 16 | element, vr, length, at + 8
     if vr in _LONG:
         if place + 12 > len(data):
-            raise Unreadable(f"cut short at {at}")
+            raise Damaged(f"cut short at byte {at}")
         return group << 16 | element, vr, _length.unpack_from(data, place + 8)[0], at + 12
     raise Unreadable(f"no VR at {at}")
 
@@ -174,11 +182,11 @@ class _Window:
         if not self.holds(at, count):
             self.move(at)
             if not self.holds(at, count):
-                raise Unreadable(f"cut short at {at}")
+                raise Damaged(f"cut short at byte {at}")
 
     def take(self, at: int, count: int) -> bytes:
         if not self.holds(at, count):
             self.move(at, max(count, _CHUNK))
             if not self.holds(at, count):
-                raise Unreadable(f"cut short at {at}")
+                raise Damaged(f"cut short at byte {at}")
         return self.data[at - self.base : at - self.base + count]

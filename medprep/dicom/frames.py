@@ -122,17 +122,15 @@ def frame_tags(dataset: Dataset, tags: Tags, most_frames: int) -> list[Tags]:
     count = _count(tags, most_frames)
     try:
         described = dataset.get("PerFrameFunctionalGroupsSequence")
-        shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), None)
+        shared = _item(dataset, "SharedFunctionalGroupsSequence")
         rest, common = ({}, {}) if shared is None else (_single(shared), _groups(shared))
         if described is None:
             return _classic(dataset, {**tags, **rest, **common}, count)
         if len(described) != count:
             raise DicomError(f"{count} frames, but {len(described)} are described")
-        top = {key: value for key, value in tags.items() if key != "ImagePositionPatient"}
-        return [
-            _numbered({**top, **rest, **_single(own), **common, **_groups(own)}, number)
-            for number, own in enumerate(described)
-        ]
+        top = {key: value for key, value in tags.items() if key != "ImagePositionPatient"} | rest
+        frames = ({**top, **_single(own), **common, **_groups(own)} for own in described)
+        return [_numbered(frame, number) for number, frame in enumerate(frames)]
     except DicomError:
         raise
     except Exception as error:  # sequences are parsed only now, and pydicom raises many kinds
@@ -197,9 +195,8 @@ def _value(item: Dataset, name: str | int, kind: Kind) -> Any:
         return None
     try:
         value = item[name].value
-    except Exception:  # text where a number should be: whoever needs it shall say so
-        raw = item.get_item(name).value
-        return raw.decode("latin-1").strip(" \0") if isinstance(raw, bytes) else None
+    except Exception:  # bytes that are no value of its VR: whoever needs them shall say so
+        return item.get_item(name).value
     several = list(value) if hasattr(value, "append") else [value]
     if not several or all(one is None or one == "" for one in several):
         return None

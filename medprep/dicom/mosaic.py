@@ -16,7 +16,6 @@ from medprep.dicom.dictionary import Tags
 from medprep.errors import DicomError
 
 _MARK = b"SV10"
-_MOST_TAGS, _MOST_ITEMS = 1024, 4096
 _MOST_TILES = 1024
 _COUNT, _NORMAL = "NumberOfImagesInMosaic", "SliceNormalVector"
 _FLOAT_NOISE = 1e-2
@@ -131,11 +130,9 @@ def csa_values(content: bytes, names: tuple[str, ...]) -> dict[str, tuple[str, .
         at += 8
         # The older form counts the first tag's number of items into every length.
         surplus = 0 if newer else struct.unpack_from("<I", content, at + 76)[0]
-        for _ in range(min(count, _MOST_TAGS)):
+        for _ in range(count):  # a count that lies ends with the bytes
             name = content[at : at + 64].split(b"\0")[0].decode("latin-1")
             (items,) = struct.unpack_from("<I", content, at + 76)
-            if items > _MOST_ITEMS:
-                return found
             values, at = _items(content, at + 84, items, newer, surplus)
             if name in names:
                 found[name] = tuple(value for value in values if value)

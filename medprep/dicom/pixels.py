@@ -11,11 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.dicom.blobs import Blob
+from medprep.dicom.codestream import first_picture, size_of
 from medprep.dicom.records import Encoding, SliceHeader
 from medprep.dicom.tags import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, inflated
 from medprep.errors import DicomError
 
 _NATIVE = (IMPLICIT, EXPLICIT, DEFLATED)
+_EXTENDED_JPEG = "1.2.840.10008.1.2.4.51"
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+_RESCALE = {"0028|1053": 1.0, "0028|1052": 0.0}
+"""Slope and intercept, which SimpleITK has applied, and what stands for them where absent."""
 _UNSUSPECTED_BYTES = 1 << 26
 _LARGEST_RATIO = 4000
 """A constant JPEG 2000 picture packs some thousand times; a larger picture in fewer bytes is a
@@ -78,9 +83,8 @@ def _picture(
     into: NDArray[Any] | None,
 ) -> NDArray[Any]:  # fmt: skip
     shape = (rows, columns) if encoding.samples == 1 else (rows, columns, encoding.samples)
-    simple = (
-        encoding.allocated > 1 and encoding.planar == 0 and encoding.photometric != "YBR_FULL_422"
-    )
+    plain = encoding.samples == 1 or (encoding.photometric == "RGB" and encoding.planar == 0)
+    simple = encoding.allocated > 1 and plain
     if encoding.syntax in _NATIVE and at >= 0 and simple:
         stored = _native(blob, encoding, at, size, shape, frame, into)
     else:
@@ -103,7 +107,8 @@ def _native(
     dtype = np.dtype(f"<{kind}{encoding.allocated // 8}")
     wanted = math.prod(shape) * dtype.itemsize
     begin = frame * wanted
-    found = min(size, blob.size - at) if encoding.syntax != DEFLATED else size
+    whole = len(inflated(blob)) if encoding.syntax == DEFLATED else blob.size
+    found = min(size, whole - at)
     if begin + wanted > found:
         raise DicomError(
             f"pixel data is cut short: {found:,} bytes, wanted are {begin + wanted:,}",
@@ -137,12 +142,14 @@ def _decoded(
             path=str(blob),
         )
     try:
+        if encoding.syntax == _EXTENDED_JPEG and encoding.stored > 8:
+            return _by_simpleitk(blob, frame)
         if at < 0 or encoding.syntax in _NATIVE:
             return _by_dataset(blob, frame, frames)
         return _by_decoder(blob, encoding, at, rows, columns, frame, frames)
-    except DicomError:
+    except (DicomError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # every decoder raises its own kinds
+    except BaseException as error:  # every decoder raises its own kinds, and Rust's is no Exception
         first_line = (str(error).splitlines() or [""])[0]
         raise DicomError(
             f"pixels cannot be decoded ({type(error).__name__}: {first_line})", path=str(blob)
@@ -155,8 +162,19 @@ def _by_decoder(
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
 
-    array, _ = get_decoder(UID(encoding.syntax)).as_array(
-        _encapsulated(blob, at),
+    content = _encapsulated(blob, at)
+    size = size_of(first_picture(content))
+    if size not in (None, (rows, columns)):
+        raise DicomError(
+            f"its compressed picture is of {size} pixels, but the header says {rows} x {columns}",
+            path=str(blob),
+        )
+    decoder = get_decoder(UID(encoding.syntax))
+    # CharLS takes seconds to find a damaged picture damaged; GDCM cannot read fewer than 8 bits.
+    first = "gdcm" if encoding.syntax in _JPEG_LS and encoding.stored >= 8 else ""
+    array, _ = decoder.as_array(
+        content,
+        decoding_plugin=first if first in decoder.available_plugins else "",
         index=frame,
         rows=rows,
         columns=columns,
@@ -170,6 +188,19 @@ def _by_decoder(
         pixel_keyword="PixelData",
     )
     return np.asarray(array)
+
+
+def _by_simpleitk(blob: Blob, frame: int) -> NDArray[Any]:
+    """Decode JPEG of 12 bits, which none of pydicom's free plugins does."""
+    import SimpleITK as sitk
+
+    if blob.member:
+        raise DicomError("JPEG of 12 bits in a zip archive: unpack it first", path=str(blob))
+    picture = sitk.ReadImage(blob.path)
+    tags = {key: float(picture.GetMetaData(key)) for key in _RESCALE if picture.HasMetaDataKey(key)}
+    slope, intercept = (tags.get(key, default) for key, default in _RESCALE.items())
+    values = (sitk.GetArrayViewFromImage(picture)[frame] - intercept) / slope
+    return np.asarray(np.rint(values), np.int32)
 
 
 @lru_cache(maxsize=1)

@@ -48,7 +48,7 @@ def role_of(tags: Tags) -> str:
     A secondary capture that states where it lies in the patient counts as an image: that is how
     programs store what they have computed.
     """
-    uid = str(tags.get("SOPClassUID", ""))
+    uid = str(tags.get("SOPClassUID", tags.get("MediaStorageSOPClassUID", "")))
     for prefix, role in _BY_CLASS:
         if uid == prefix or (prefix.endswith(".") and uid.startswith(prefix)):
             return role

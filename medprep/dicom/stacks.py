@@ -27,6 +27,7 @@ Gaps = Literal["error", "resample", "split"]
 Tilt = Literal["error", "resample", "keep"]
 
 _STRAIGHT_PIXELS = 0.5
+_MOST_MADE_UP = 10
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def lay_out(stack: Stack, policy: Policy) -> list[Plan]:
     if policy.gaps == "error":
         raise uneven
     if policy.gaps == "resample":
+        _require_mostly_there(stack, order, ordered)
         return [_plan(stack, order, ordered, policy, even=False)]
     return _parted(stack, order, ordered, policy)
 
@@ -192,6 +194,17 @@ def _plan(
         "",
         tuple(notes),
     )
+
+
+def _require_mostly_there(stack: Stack, order: Sequence[int], heights: NDArray[np.float64]) -> None:
+    """Refuse to make up far more slices than there are: one stray position would fill a disk."""
+    wanted = float(heights[-1] - heights[0]) / usual_step(heights)[0]
+    if wanted > _MOST_MADE_UP * len(order):
+        raise DicomError(
+            f"an even grid would take {wanted:.0f} slices, of which {len(order)} are there; "
+            "--gaps split parts the stack instead",
+            path=two_files(stack.slices[order[0]], stack.slices[order[-1]]),
+        )
 
 
 def _step_mm(slices: Sequence[SliceHeader], heights: NDArray[np.float64], *, even: bool) -> float:

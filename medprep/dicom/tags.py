@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from medprep.dicom.blobs import Blob
 from medprep.dicom.dictionary import WANTED, Kind, Tags
-from medprep.dicom.elements import Elements, Unreadable, walk
+from medprep.dicom.elements import Damaged, Elements, Unreadable, walk
 from medprep.errors import DicomError
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def read_tags(blob: Blob) -> Record:
         except Unreadable as reason:
             if not _claims_dicom(handle, blob):
                 raise NoDicomError from None
+            if isinstance(reason, Damaged):
+                raise DicomError(f"not readable as DICOM ({reason})", path=str(blob)) from reason
             return _by_pydicom(blob, str(reason))
         except OSError as error:
             raise DicomError(f"cannot be read: {error.strerror}", path=str(blob)) from error
@@ -103,7 +105,7 @@ def _short_read(handle: BinaryIO, blob: Blob) -> Record:
     if syntax == BIG_ENDIAN:
         raise Unreadable("big-endian")
     if syntax == DEFLATED:
-        return _inflated(handle, start, blob)
+        return _inflated(handle, meta, blob)
     handle.seek(start)
     explicit = handle.read(6)[4:].isalpha() if not syntax else syntax != IMPLICIT
     found = walk(handle, start, blob.size, explicit=explicit)
@@ -111,14 +113,14 @@ def _short_read(handle: BinaryIO, blob: Blob) -> Record:
         syntax = EXPLICIT if explicit else IMPLICIT
         if not {0x00080016, 0x00280010} & set(found.values):
             raise Unreadable("nothing that an image or object must hold")
-    return _record(found, syntax, found.pixels_at)
+    return _record(found, syntax, meta)
 
 
-def _inflated(handle: BinaryIO, start: int, blob: Blob) -> Record:
+def _inflated(handle: BinaryIO, meta: Elements, blob: Blob) -> Record:
     """Read the header of a deflated data set (PS3.5 A.5); its pixels are inflated when needed."""
-    content = _inflate(handle, start, blob)
+    content = _inflate(handle, meta.end, blob)
     found = walk(io.BytesIO(content), 0, len(content), explicit=True)
-    return _record(found, DEFLATED, found.pixels_at)
+    return _record(found, DEFLATED, meta)
 
 
 def _inflate(handle: BinaryIO, start: int, blob: Blob) -> bytes:
@@ -150,17 +152,18 @@ def inflated(blob: Blob) -> bytes:
         return _inflate(handle, _deflated_start(handle, blob), blob)
 
 
-def _record(found: Elements, syntax: str, pixels_at: int) -> Record:
-    tags: Tags = {"TransferSyntaxUID": syntax}
-    for tag, (vr, raw) in found.values.items():
+def _record(found: Elements, syntax: str, meta: Elements) -> Record:
+    tags: Tags = {}
+    for tag, (vr, raw) in (meta.values | found.values).items():
         keyword, kind = WANTED[tag]
         form = _IMPLICIT_BINARY.get(tag, "") if vr in (b"", b"UN") else _BINARY.get(vr.decode(), "")
         value = _value(raw, kind, form and "<" + form)
         if value is not None:
             tags[keyword] = value
+    tags["TransferSyntaxUID"] = syntax
     if found.pixels_vr_float:
         tags["FloatPixels"] = True
-    return Record(tags, pixels_at, found.pixels_bytes)
+    return Record(tags, found.pixels_at, found.pixels_bytes)
 
 
 def _value(raw: bytes, kind: Kind, form: str) -> Any:
@@ -236,13 +239,13 @@ def _by_pydicom(blob: Blob, reason: str) -> Record:
     tags: Tags = {}
     try:
         for tag, (keyword, kind) in WANTED.items():
-            part = dataset.file_meta if tag <= _LAST_META else dataset
+            part = getattr(dataset, "file_meta", ()) if tag <= _LAST_META else dataset
             value = _raw_value(part, tag, kind)
             if value is not None:
                 tags[keyword] = value
     except Exception as error:  # values are parsed only now
         raise DicomError(f"not readable as DICOM ({reason}; {error})", path=str(blob)) from error
-    if not {"SOPClassUID", "Rows"} & set(tags):
+    if not {"SOPClassUID", "MediaStorageSOPClassUID", "Rows"} & set(tags):
         raise DicomError(f"not readable as DICOM ({reason})", path=str(blob))
     tags.setdefault("TransferSyntaxUID", IMPLICIT)
     return Record(tags, -1, -1)

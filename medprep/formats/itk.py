@@ -81,4 +81,4 @@ def _is_whole(path: Path, voxel_bytes: int) -> bool:
             said = _SIZE_OF_MHA.search(head)
             return said is not None and size == said.end() + int(said[1])
         handle.seek(max(0, size - 4))  # gzip ends with the size of what it holds
-        return handle.read() == (voxel_bytes & 0xFFFFFFFF).to_bytes(4, "little")
+        return handle.read(4) == (voxel_bytes & 0xFFFFFFFF).to_bytes(4, "little")

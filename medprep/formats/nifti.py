@@ -77,12 +77,11 @@ class NiftiWriter:
         colour_axis = (3,) if colours == 3 else ()
         self._plane_shape = (*geometry.shape[1:], *colour_axis)
         self._left = math.prod(geometry.shape) * volumes * colours
-        self._in_block = 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self._file = self._stack.enter_context(self._open())
-        self._put(memoryview(self._header))
+        self._file.write(self._header)
         return self
 
     def _open(self) -> BinaryIO:
@@ -121,16 +120,10 @@ class NiftiWriter:
         self._left -= voxels.size
         if self._left < 0:
             raise FormatError(f"{-self._left} voxels too many", path=self._path)
-        for index in np.ndindex(voxels.shape[:-axes]):  # a view is copied by planes, never whole
-            self._put(np.ascontiguousarray(voxels[index], self._dtype).data.cast("B"))
-
-    def _put(self, content: memoryview) -> None:
-        # Cut where blocks end: the packed bytes do not depend on how the voxels were handed in.
-        while content:
-            piece = content[: _BLOCK - self._in_block]
-            self._file.write(piece)
-            self._in_block = (self._in_block + len(piece)) % _BLOCK
-            content = content[len(piece) :]
+        # By planes: the bytes of gzip do not depend on how many come at once, and a view is never
+        # copied whole.
+        for index in np.ndindex(voxels.shape[:-axes]):
+            self._file.write(np.ascontiguousarray(voxels[index], self._dtype).data.cast("B"))
 
     def __exit__(
         self,

@@ -127,7 +127,7 @@ def test_a_frames_own_value_rules_over_the_shared_one_and_that_over_the_files(
         ("MRFOVGeometry", {"InPlanePhaseEncodingDirection": "ROW"},
          {"InPlanePhaseEncodingDirection": "ROW"}),
         ("MRAverages", {"NumberOfAverages": "2"}, {"NumberOfAverages": 2.0}),
-        ("PETFrameType", {"FrameType": ["ORIGINAL", "ADDED"]}, {"ImageType": ("ORIGINAL", "ADDED")}),
+        ("PETFrameType", {"FrameType": ["ORIGINAL", "NEW"]}, {"ImageType": ("ORIGINAL", "NEW")}),
     ],
 )  # fmt: skip
 def test_what_groups_say_stands_under_the_keywords_of_single_frame_files(
@@ -239,6 +239,7 @@ def test_what_a_conversion_could_not_assign_is_found(tmp_path: Path) -> None:
         tmp_path,
         legacy=True,
         modality="CT",
+        KVP="80",
         shared={
             "UnassignedSharedConvertedAttributesSequence": {
                 "KVP": "120", "GantryDetectorTilt": "-12.5", "EchoTime": "1", "PatientID": "other",
@@ -258,12 +259,13 @@ def test_what_a_conversion_could_not_assign_is_found(tmp_path: Path) -> None:
 
 
 def test_a_file_that_describes_all_frames_at_once(tmp_path: Path) -> None:
-    path = write_enhanced(tmp_path / "a.dcm", PIXELS, POSITIONS)
+    rest = {"UnassignedSharedConvertedAttributesSequence": {"EchoTime": "5"}}
+    path = write_enhanced(tmp_path / "a.dcm", PIXELS, POSITIONS, shared=rest)
     header = read_dataset(Blob.of(path))
     del header.PerFrameFunctionalGroupsSequence
     frames = frame_tags(header, {"NumberOfFrames": 3.0}, 3)
     assert [frame["FrameIndex"] for frame in frames] == [0, 1, 2]
-    assert {frame["PixelSpacing"] for frame in frames} == {(1, 1)}
+    assert {(frame["PixelSpacing"], frame["EchoTime"]) for frame in frames} == {((1, 1), 5)}
     assert positions(frames) == [None] * 3
 
 
@@ -313,6 +315,17 @@ def test_text_for_a_number_stays_text(tmp_path: Path) -> None:
     assert {frame["WindowCenter"] for frame in frames} == {"77,25"}
     assert {frame["WindowWidth"] for frame in frames} == {(10.0,)}
     assert [one.window for one in read_slices(Blob.of(path))[1]] == [None] * 3
+
+
+def test_bytes_that_are_no_number_stay_bytes(tmp_path: Path) -> None:
+    echo = {"MREchoSequence": {"EffectiveEchoTime": 4.6}}
+    blob = Blob.of(write_enhanced(tmp_path / "a.dcm", PIXELS, POSITIONS, shared=echo))
+    header = read_dataset(blob)
+    (item,) = header.SharedFunctionalGroupsSequence[0].MREchoSequence
+    raw = item.get_item("EffectiveEchoTime")
+    item[raw.tag] = raw._replace(value=b"seven b", length=7)
+    frames = frame_tags(header, read_tags(blob).tags, 3)
+    assert {frame["EchoTime"] for frame in frames} == {b"seven b"}
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value")

@@ -1,0 +1,171 @@
+"""The short reader and pydicom must read one file alike."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_files import write_dicom
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom import Dataset, Sequence
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from medprep.dicom import tags as reader
+from medprep.dicom.blobs import Blob
+from medprep.dicom.elements import Unreadable
+from medprep.errors import DicomError
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+SAMPLES = sorted(
+    path
+    for path in Path(pydicom.__file__).parent.joinpath("data", "test_files").rglob("*")
+    if path.is_file()
+)
+
+
+def compare(path: Path) -> bool:
+    """Compare both readers on a file; False where the short one hands it to pydicom."""
+    blob = Blob.of(path)
+    with blob.open() as handle:
+        try:
+            short = reader._short_read(handle, blob)
+        except (Unreadable, DicomError):
+            return False
+    if not {"SOPClassUID", "Rows"} & short.tags.keys():
+        return False  # nothing that anybody could use
+    long = reader._by_pydicom(blob, "")
+    if short.tags["TransferSyntaxUID"] == reader.DEFLATED:  # pydicom sees what was inflated
+        for one in (short, long):
+            one.tags.pop("TransferSyntaxUID")
+            one.tags.pop("MediaStorageSOPClassUID", None)
+    ours, theirs = (
+        {k: v for k, v in one.tags.items() if k != "FloatPixels"} for one in (short, long)
+    )
+    assert same(ours, theirs), {k: (ours.get(k), theirs.get(k)) for k in ours | theirs}
+    dataset = pydicom.dcmread(path, force=True)
+    if short.pixels_at > 0 and "TransferSyntaxUID" in short.tags:
+        content = path.read_bytes()[short.pixels_at :]
+        pixels = next(dataset[name].value for name in PIXELS if name in dataset)
+        if short.pixels_bytes > 0:
+            assert content[: short.pixels_bytes] == pixels[: short.pixels_bytes]
+        else:
+            assert content[: len(pixels)] == pixels
+    return True
+
+
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return repr(sorted(one.items())) == repr(sorted(other.items()))  # NaN is NaN here
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_samples_of_pydicom(path: Path) -> None:
+    try:
+        pydicom.dcmread(path, stop_before_pixels=True)
+    except Exception:
+        pytest.skip("pydicom does not read it without force")
+    compare(path)
+
+
+def test_most_samples_need_no_pydicom() -> None:
+    done = [compare(path) for path in SAMPLES if path.suffix == ".dcm" and is_marked(path)]
+    assert np.mean(done) > 0.75  # the others are big-endian, or no object at all
+
+
+def is_marked(path: Path) -> bool:
+    return path.read_bytes()[128:132] == b"DICM"
+
+
+@pytest.mark.realdata
+def test_real_files(real_data: Path) -> None:
+    files = [path for path in real_data.rglob("*.dcm") if is_marked(path)]
+    assert len(files) > 300
+    assert np.mean([compare(path) for path in files]) > 0.95
+
+
+text = st.text("ABC xyz0123456789.^=-", max_size=20)
+
+
+@st.composite
+def datasets(draw: st.DrawFn, depth: int = 0) -> Dataset:
+    """Make a data set of sequences, private blocks and plain tags, some of them wanted."""
+    made = Dataset()
+    made.PatientName = draw(text)
+    made.ImageComments = draw(text)
+    made.EchoTime = draw(st.floats(0, 1e4).map(lambda x: f"{x:.6g}"))
+    made.ImageType = draw(st.lists(st.sampled_from(["A", "PRIMARY", "M B"]), max_size=4))
+    made.DiffusionBValue = draw(st.floats(0, 3000))
+    block = made.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+    block.add_new(0x0C, "IS", str(draw(st.integers(0, 3000))))
+    block.add_new(0x0E, "FD", draw(st.lists(st.floats(-1, 1), min_size=3, max_size=3)))
+    block.add_new(0x30, "OB", draw(st.binary(max_size=30).filter(lambda x: len(x) % 2 == 0)))
+    if depth < 3:
+        for name in ("ReferencedImageSequence", "RequestAttributesSequence"):
+            items = draw(st.lists(datasets(depth=depth + 1), max_size=2))
+            made.add(pydicom.DataElement(name, "SQ", Sequence(items)))
+            made[name].is_undefined_length = draw(st.booleans())
+            for item in items:
+                item.is_undefined_length_sequence_item = draw(st.booleans())
+    return made
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(made=datasets(), implicit=st.booleans())
+def test_made_files(made: Dataset, implicit: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_dicom(Path(folder) / "a.dcm", np.arange(6, dtype=np.int16).reshape(2, 3))
+        whole = pydicom.dcmread(path)
+        whole.update(made)
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        whole.file_meta.TransferSyntaxUID = syntax
+        pydicom.dcmwrite(path, whole, implicit_vr=implicit, little_endian=True)
+        assert compare(path)
+
+
+def test_without_preamble_and_meta(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", np.eye(3, dtype=np.int16), EchoTime="4.5")
+    whole = pydicom.dcmread(path)
+    for implicit in (False, True):
+        bare = tmp_path / f"bare{implicit}"
+        data = Dataset(whole)
+        pydicom.dcmwrite(bare, data, implicit_vr=implicit, little_endian=True)
+        record = reader.read_tags(Blob.of(bare))
+        assert record.tags["EchoTime"] == 4.5
+        assert record.pixels_bytes == 18
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFF0, 0x7FFFFFFF, 1 << 16])
+def test_a_length_that_runs_past_the_end(tmp_path: Path, length: int) -> None:
+    path = write_dicom(tmp_path / "a.dcm", np.eye(3, dtype=np.int16))
+    content = path.read_bytes()
+    at = content.index(b"\x28\x00\x30\x00DS")  # PixelSpacing becomes a long element
+    path.write_bytes(
+        content[: at + 4] + b"OB\0\0" + length.to_bytes(4, "little") + content[at + 8 :]
+    )
+    with pytest.raises(DicomError):
+        reader.read_tags(Blob.of(path))
+
+
+def test_a_deflate_bomb_is_not_inflated(tmp_path: Path) -> None:
+    import zlib
+
+    path = write_dicom(tmp_path / "a.dcm", np.eye(3, dtype=np.int16))
+    content = path.read_bytes()
+    meta = content[: content.index(b"\x08\x00\x16\x00")]
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(1100)) + packer.flush()
+    deflated = meta.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
+    size = int.from_bytes(meta[140:144], "little") + 2
+    at = meta.index(b"\x02\x00\x10\x00UI") + 6
+    fixed = deflated[:140] + size.to_bytes(4, "little") + deflated[144:at]
+    fixed += (22).to_bytes(2, "little") + deflated[at + 2 :]
+    path.write_bytes(fixed + packed)
+    with pytest.raises(DicomError, match="deflated bytes become more than"):
+        reader.read_tags(Blob.of(path))
