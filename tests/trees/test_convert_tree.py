@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -335,3 +336,74 @@ def test_an_empty_tree_is_said_to_be_empty(tmp_path: Path) -> None:
     with pytest.raises(NothingDoneError, match="no DICOM among 0 files"):
         run(tmp_path / "in", tmp_path / "out")
     assert survey(tmp_path / "in", b"").volumes == ()
+
+
+@pytest.mark.parametrize(
+    "patient",
+    [
+        "../../etc/x", "/etc/passwd", "C:\\Windows\\x", "CON", "nul\0byte", "x" * 300, "trailing.",
+        "\N{GRINNING FACE}", "a/b", "..", "",
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Invalid value")
+def test_no_name_in_a_header_becomes_a_path(tmp_path: Path, patient: str) -> None:
+    for place in range(2):
+        write_dicom(
+            tmp_path / "in" / f"{place}", np.eye(4, dtype=np.int16), (0, 0, place),
+            PatientID=patient[:64], PatientName=patient, SeriesDescription=patient[:64],
+            StudyInstanceUID=patient[:64].encode("ascii", "ignore").decode(), SpecificCharacterSet="ISO_IR 192",
+        )  # fmt: skip
+    before = {path for path in tmp_path.rglob("*") if "out" not in path.parts}
+    run(tmp_path / "in", tmp_path / "out")
+    assert {path for path in tmp_path.rglob("*") if "out" not in path.parts} == before
+    (name,) = [path.name for path in (tmp_path / "out").glob("*.nii.gz")]
+    assert re.fullmatch(r"p[0-9a-f]{10}-000\.nii\.gz", name)
+
+
+def test_ids_that_differ_in_case_or_signs_only_stay_apart(tmp_path: Path) -> None:
+    for number, patient in enumerate(("Anna", "ANNA", "an na", "an/na")):
+        for place in range(2):
+            write_dicom(
+                tmp_path / "in" / f"{number}{place}", np.full((4, 4), number, np.int16),
+                (0, 0, place), PatientID=patient,
+            )  # fmt: skip
+    found = run(tmp_path / "in", tmp_path / "out")
+    assert len({name.split("-")[0].casefold() for name in found}) == 4
+
+
+def test_a_loop_of_links_is_walked_once(tmp_path: Path) -> None:
+    write_tree(tmp_path / "in", series=1, slices=3)
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in", target_is_directory=True)
+    (array,) = run(tmp_path / "in", tmp_path / "out").values()
+    assert array.shape == (3, 4, 4)
+
+
+def test_a_file_that_changes_between_scan_and_read_is_not_read(tmp_path: Path) -> None:
+    from medprep.dicom.series import read_plan
+    from medprep.errors import DicomError
+
+    (path, *_) = write_tree(tmp_path, series=1, slices=3)
+    (found,) = survey(tmp_path, b"").volumes
+    path.write_bytes(path.read_bytes() + b"\0\0")
+    assert found.plan is not None
+    with pytest.raises(DicomError, match="changed since it was found"):
+        read_plan(found.plan)
+
+
+def test_a_full_disk_is_told_and_nothing_half_written_stays(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    write_tree(tmp_path / "in", series=1, slices=40, side=64)
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+        "from medprep_cli.main import main; "
+        f"main(['convert', {str(tmp_path / 'in')!r}, '-o', {str(tmp_path / 'out')!r}, "
+        "'--format', 'nii'])"
+    )
+    assert resource.RLIMIT_FSIZE
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 1, done.stderr
+    assert "cannot write" in done.stderr
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name != "private"]
