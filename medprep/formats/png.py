@@ -10,7 +10,6 @@ writes no times and no text, so equal pixels give equal files.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -157,7 +156,10 @@ def _encode(pixels: NDArray[Any], depth: int, kind: int) -> bytes:
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    from isal import isal_zlib
+
+    named = name + body
+    return struct.pack(">I", len(body)) + named + struct.pack(">I", isal_zlib.crc32(named))
 
 
 def _palette_bytes() -> bytes:

@@ -101,7 +101,7 @@ def convert_tree(
     SourceError
         If there is no such folder or file.
     NothingDoneError
-        If it gives no volume at all.
+        If it holds no volume, sound or not.
     """
     shown = progress or Silent()
     found = look_at(options, shown)
@@ -121,8 +121,8 @@ def convert_tree(
         remove_parts(output, below=False)
         save_key(_private(options), id_key(_private(options)))
     made = _work(todo, jobs, failed, shown)
-    if not made and not kept:
-        raise NothingDoneError(_nothing(found, failed, options))
+    if not (made or kept or failed or found.broken):
+        raise NothingDoneError(_nothing(found, options))
     ledger.write(found, failed)
     return TreeOutcome(tuple(made), tuple(kept), failed, found)
 
@@ -185,15 +185,7 @@ def _distinct(jobs: list[VolumeJob]) -> list[VolumeJob]:
     return jobs
 
 
-def _nothing(found: Survey, failed: dict[str, Failure], options: ConvertTree) -> str:
-    if failed:
-        name, failure = next(iter(failed.items()))
-        return f"all {len(failed)} volumes failed; first {name}: {failure}"
-    if found.broken:
-        first = found.broken[0]
-        return (
-            f"no volume; {len(found.broken)} files cannot be read, first {first.path}: {first.why}"
-        )
+def _nothing(found: Survey, options: ConvertTree) -> str:
     roles = sorted({one.why for one in found.others})
     if roles:
         return (

@@ -124,7 +124,7 @@ from medprep.formats import itk
 from medprep.geometry import Geometry
 
 path, room = Path(sys.argv[1]), int(sys.argv[2])
-noise = np.random.default_rng(0).integers(0, 30000, (2, 16, 16)).astype(np.int16)
+noise = np.random.default_rng(0).integers(0, 30000, (2, 10, 16)).astype(np.int16)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 try:
