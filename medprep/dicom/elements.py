@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from medprep.dicom.dictionary import DOUBLE_PIXEL_DATA, PIXEL_DATA, WANTED
+from medprep.dicom.dictionary import DOUBLE_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA, WANTED
 
 _LONG = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
@@ -84,21 +84,24 @@ def walk(
     values: dict[int, tuple[bytes, bytes]] = {}
     at = start
     while True:
-        if not window.holds(at, 12):
-            window.move(at)
+        place = at - window.base
+        if place < 0 or at + 12 > window.end:
             if at > size:
                 raise Damaged(f"a length runs {at - size:,} bytes past the end")
+            window.move(at)
             if window.end - at < 8:
                 return Elements(values, -1, 0, False, at)
-        place = at - window.base
-        if window.data[place] | window.data[place + 1] << 8 > last >> 16:
+            place = 0
+        group, element, vr, length = _tag_vr.unpack_from(window.data, place)
+        tag = group << 16 | element
+        if group > last >> 16:
             return Elements(values, -1, 0, False, at)
-        tag, vr, length, value_at = _head(window, at, explicit)
-        if tag > last or tag >= PIXEL_DATA - 8:
-            if tag in (PIXEL_DATA, PIXEL_DATA - 8, DOUBLE_PIXEL_DATA):
-                size = -1 if length == _UNDEFINED else length
-                return Elements(values, value_at, size, tag != PIXEL_DATA, at)
-            return Elements(values, -1, 0, False, at)
+        if explicit and vr in _SHORT:
+            value_at = at + 8
+        else:
+            vr, length, value_at = _rest_of_head(window, at, vr, explicit)
+        if tag > last or tag >= FLOAT_PIXEL_DATA:
+            return _at_pixels(values, tag, length, value_at, at)
         if length == _UNDEFINED:
             at = _skip_sequence(window, value_at, explicit and vr != b"UN", 0)
             continue
@@ -111,20 +114,24 @@ def walk(
         at = value_at + length
 
 
-def _head(window: _Window, at: int, explicit: bool) -> tuple[int, bytes, int, int]:
-    """Give tag, VR, length and place of the value of the element at ``at``."""
+def _at_pixels(
+    values: dict[int, tuple[bytes, bytes]], tag: int, length: int, value_at: int, at: int
+) -> Elements:
+    if tag not in (PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA):
+        return Elements(values, -1, 0, False, at)
+    size = -1 if length == _UNDEFINED else length
+    return Elements(values, value_at, size, tag != PIXEL_DATA, at)
+
+
+def _rest_of_head(window: _Window, at: int, vr: bytes, explicit: bool) -> tuple[bytes, int, int]:
+    """Give VR, length and place of the value of an element whose VR is long or implicit."""
     place = at - window.base
-    data = window.data
     if not explicit:
-        group, element, length = _tag_length.unpack_from(data, place)
-        return group << 16 | element, b"", length, at + 8
-    group, element, vr, length = _tag_vr.unpack_from(data, place)
-    if vr in _SHORT:
-        return group << 16 | element, vr, length, at + 8
+        return b"", _length.unpack_from(window.data, place + 4)[0], at + 8
     if vr in _LONG:
-        if place + 12 > len(data):
+        if place + 12 > len(window.data):
             raise Damaged(f"cut short at byte {at}")
-        return group << 16 | element, vr, _length.unpack_from(data, place + 8)[0], at + 12
+        return vr, _length.unpack_from(window.data, place + 8)[0], at + 12
     raise Unreadable(f"no VR at {at}")
 
 
@@ -154,7 +161,10 @@ def _skip_item(window: _Window, at: int, explicit: bool, depth: int) -> int:
             window.need(at, 8)
             if window.end - at < 12:
                 window.move(at)
-        _, vr, length, value_at = _head(window, at, explicit)
+        vr, length = _tag_vr.unpack_from(window.data, at - window.base)[2:]
+        value_at = at + 8
+        if not explicit or vr not in _SHORT:
+            vr, length, value_at = _rest_of_head(window, at, vr, explicit)
         if length == _UNDEFINED:
             at = _skip_sequence(window, value_at, explicit and vr != b"UN", depth + 1)
         else:

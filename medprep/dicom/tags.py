@@ -31,6 +31,8 @@ _IMPLICIT_BINARY = {
     0x00280103: "H", 0x00181310: "H", 0x00541330: "H", 0x20011003: "f",
 }  # fmt: skip
 """How numbers are stored that are no text, where the header does not say so."""
+_LITTLE = {vr.encode(): "<" + form for vr, form in _BINARY.items()}
+_IMPLICIT_LITTLE = {tag: "<" + form for tag, form in _IMPLICIT_BINARY.items()}
 _LARGEST_INFLATED = 1 << 30
 
 
@@ -156,8 +158,8 @@ def _record(found: Elements, syntax: str, meta: Elements) -> Record:
     tags: Tags = {}
     for tag, (vr, raw) in (meta.values | found.values).items():
         keyword, kind = WANTED[tag]
-        form = _IMPLICIT_BINARY.get(tag, "") if vr in (b"", b"UN") else _BINARY.get(vr.decode(), "")
-        value = _value(raw, kind, form and "<" + form)
+        form = _IMPLICIT_LITTLE.get(tag, "") if vr in (b"", b"UN") else _LITTLE.get(vr, "")
+        value = _value(raw, kind, form)
         if value is not None:
             tags[keyword] = value
     tags["TransferSyntaxUID"] = syntax
@@ -166,6 +168,7 @@ def _record(found: Elements, syntax: str, meta: Elements) -> Record:
     return Record(tags, found.pixels_at, found.pixels_bytes)
 
 
+@lru_cache(maxsize=8192)  # most values are the same in all files of a series
 def _value(raw: bytes, kind: Kind, form: str) -> Any:
     """Turn a value's bytes into what `Tags` promises; None where it is empty."""
     if kind == "bytes":
