@@ -184,6 +184,20 @@ def read(path: Path) -> Volume:
         raise GeometryError(error.message, path=path) from error
 
 
+def oddities(path: Path) -> tuple[str, ...]:
+    """Say what is odd about a file's grid and how `read` takes it; nothing for most files.
+
+    Raises
+    ------
+    FormatError, GeometryError
+        As `read`, as far as the header shows it.
+    """
+    try:
+        return Header(_content(path, head_only=True), path).notes()
+    except GeometryError as error:
+        raise GeometryError(error.message, path=path) from error
+
+
 def read_label_map(path: Path) -> LabelMap:
     """Read a label map with its grid.
 
@@ -214,7 +228,7 @@ def read_labels(path: Path) -> NDArray[Any]:
     return read_label_map(path).array
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, *, head_only: bool = False) -> bytes:
     if not path.is_file():  # reading a pipe would wait for ever
         raise FormatError("cannot be read: no regular file", path=path)
     from isal import igzip, igzip_lib
@@ -224,11 +238,13 @@ def _content(path: Path) -> bytes:
             packed = handle.read(2) == b"\x1f\x8b"
             handle.seek(0)
             if not packed:
-                return handle.read()
+                return handle.read(OFFSET if head_only else -1)
             with igzip.open(handle) as unpacked:
                 # No more than the header speaks of: a small file may unpack to terabytes. The one
                 # byte beyond makes the checksum be checked.
                 head: bytes = unpacked.read(OFFSET)
+                if head_only:
+                    return head
                 rest: bytes = unpacked.read(max(0, Header(head, path).end - len(head)) + 1)
                 return head + rest
     except (OSError, EOFError, igzip_lib.IsalError) as error:  # type: ignore[misc]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import FormatError, GeometryError
-from medprep.geometry import Geometry
+from medprep.geometry import SAME_GRID_MM, Geometry
 
 HEADER_BYTES = 348
 OFFSET = 352
@@ -106,17 +106,35 @@ class Header:
 
     def affine_lps(self) -> NDArray[np.float64]:
         """Give the affine from array index to LPS millimetres: of sform, else of qform."""
+        return _snapped(self._lps(self._ruling()))
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what is odd about the grid: two that disagree, axes a little off right angles."""
+        lines = []
+        if self.sform_code > 0 and self.qform_code > 0:
+            here = Geometry(self.shape, self.affine_lps())
+            apart = here.distance_mm(Geometry(self.shape, self._lps(self._qform())))
+            if apart > SAME_GRID_MM:
+                lines.append(f"sform and qform lie {apart:.3g} mm apart: sform is taken")
+        given = self._lps(self._ruling())[:3, :3]
+        mended = self.affine_lps()[:3, :3]
+        off = np.abs((given - mended) / np.linalg.norm(given, axis=0)).max()
+        if off > 0:  # by its size only, so that cases of a set say the same
+            bound = 10.0 ** math.ceil(math.log10(off))
+            lines.append(f"axes off right angles by less than {bound:.0e}: made exact")
+        return tuple(lines)
+
+    def _ruling(self) -> NDArray[np.float64]:
         if self.sform_code > 0:
-            affine = np.vstack([self.sform, [0, 0, 0, 1]])
-        elif self.qform_code > 0:
-            affine = self._qform()
-        else:
-            affine = np.diag([*self._steps(), 1.0])
+            return np.vstack([self.sform, [0, 0, 0, 1]])
+        return self._qform() if self.qform_code > 0 else np.diag([*self._steps(), 1.0])
+
+    def _lps(self, affine: NDArray[np.float64]) -> NDArray[np.float64]:
         if not np.isfinite(affine).all():
             raise GeometryError("the affine holds numbers that are not finite")
         flipped = _RAS_LPS @ affine[:, [2, 1, 0, 3]]  # array axes are the file's reversed
         flipped[:3] *= self.unit_mm
-        return _snapped(np.asarray(flipped, np.float64))
+        return np.asarray(flipped, np.float64)
 
     def _steps(self) -> list[float]:
         return [abs(float(step)) or 1.0 for step in self.pixdim[1:4]]

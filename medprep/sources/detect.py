@@ -136,7 +136,8 @@ def read_picture(
     if reader == "nifti":
         volume = nifti.read(paths[0])
         array = compact(volume.array)
-        return Picture(Volume(array, volume.geometry, modality), (0,), None, True, ())
+        odd = nifti.oddities(paths[0])
+        return Picture(Volume(array, volume.geometry, modality), (0,), None, True, odd)
     pixels = png.read(paths[0])[np.newaxis]
     grid = Geometry.from_parts(pixels.shape, (1.0, 1.0, 1.0))
     return Picture(Volume(pixels, grid, modality), (0,), None, False, ("no millimetres known",))
@@ -203,8 +204,10 @@ def _nifti_mask(path: Path, grid: Geometry) -> tuple[NDArray[Any], tuple[str, ..
             "headers is wrong",
             path=path,
         )
-    odd = (f"mask and picture lie {apart:.3g} mm apart: the picture's grid is taken",)
-    return labels.array, odd if apart > SAME_GRID_MM else ()
+    odd = tuple(f"mask: {note}" for note in nifti.oddities(path))
+    if apart > SAME_GRID_MM:
+        odd += (f"mask and picture lie {apart:.3g} mm apart: the picture's grid is taken",)
+    return labels.array, odd
 
 
 def _what_is_there(root: Path, preset: Preset | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import struct
 import tracemalloc
 import warnings
@@ -272,6 +273,23 @@ def test_the_sform_rules_where_both_disagree(tmp_path: Path) -> None:
     patched(path, "<6f", 256, 0, 0, 0, 1, 2, 3)
     assert nifti.read(path).geometry.allclose(picture().geometry, FLOAT_NOISE_MM)
     assert np.allclose(nibabel.load(path).affine, RAS @ picture().geometry.affine[:, [2, 1, 0, 3]])
+
+
+def test_what_is_odd_about_a_grid_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    nifti.write(path, picture())
+    assert nifti.oddities(path) == ()
+    plain = tmp_path / "a.nii"
+    nifti.write(plain, picture())
+    patched(plain, "<3f", 268, 1, 2, 3)
+    (told,) = nifti.oddities(plain)
+    assert re.fullmatch(r"sform and qform lie \d+(\.\d+)? mm apart: sform is taken", told)
+    affine = np.diag([1.0, 1, 1, 1])
+    affine[0, 1] = 1e-4
+    (told,) = nifti.oddities(by_nibabel(tmp_path / "b.nii", COUNTED, affine))
+    assert told == "axes off right angles by less than 1e-04: made exact"
+    with pytest.raises(GeometryError, match="not finite"):
+        nifti.oddities(patched(plain, "<f", 280, np.nan))
 
 
 def test_without_both_the_spacing_is_left(tmp_path: Path) -> None:
