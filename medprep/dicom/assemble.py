@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.dicom.pixels import read_stored
+from medprep.dicom.compressed import BEYOND_BITS_STORED
+from medprep.dicom.pixels import PALETTE, read_stored
 from medprep.dicom.records import SliceHeader
 from medprep.dicom.stacks import Plan
 from medprep.errors import DicomError
 
 _WHOLE = (np.int16, np.uint16, np.int32, np.uint32)
 _NAMED = 3
+_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_WHOLE = 2.0**31
+"""A slope or intercept of more is taken as a float: no sum of whole numbers holds it."""
 
 
 def assemble(
@@ -48,9 +52,10 @@ def assemble(
     for place, (number, one) in enumerate(zip(plan.order, plan.slices, strict=True)):
         try:
             stored = read_stored(one, volume.array[place])
+            alike = volume.put(place, stored, one)
         except DicomError as error:
             raise DicomError(f"slice {number + 1}: {error.message}", path=error.path) from error
-        if volume.put(place, stored, one):
+        if alike:
             constant.append(number + 1)
         if on_plane is not None:
             on_plane(volume.array[place])
@@ -65,8 +70,9 @@ def settled_type(plan: Plan) -> np.dtype[Any] | None:
     if not all(_is_whole(one) for one in plan.slices):
         return np.dtype(np.float32)
     for encoding, slope, intercept in kinds:
-        low = -(1 << (encoding.stored - 1)) if encoding.signed else 0
-        high = low + (1 << encoding.stored) - 1
+        bits = encoding.allocated if encoding.syntax in BEYOND_BITS_STORED else encoding.stored
+        low = -(1 << (bits - 1)) if encoding.signed else 0
+        high = low + (1 << bits) - 1
         ends = (low * slope + intercept, high * slope + intercept)
         if min(ends) < -32768 or max(ends) > 32767:
             return None
@@ -74,12 +80,13 @@ def settled_type(plan: Plan) -> np.dtype[Any] | None:
 
 
 def _is_whole(one: SliceHeader) -> bool:
-    return one.slope.is_integer() and one.intercept.is_integer() and not one.encoding.is_float
+    whole = one.slope.is_integer() and one.intercept.is_integer() and not one.encoding.is_float
+    return whole and max(abs(one.slope), abs(one.intercept)) < _LARGEST_WHOLE
 
 
 def _is_eight_bit(plan: Plan) -> bool:
     return all(
-        one.encoding.allocated <= 8
+        (one.encoding.allocated <= 8 or one.encoding.photometric == PALETTE)
         and not one.encoding.signed
         and (one.slope, one.intercept) == (1.0, 0.0)
         for one in plan.slices
@@ -92,14 +99,7 @@ class _Volume:
     def __init__(self, plan: Plan) -> None:
         first = plan.slices[0]
         shape: tuple[int, ...] = plan.geometry.shape
-        encoding = first.encoding
-        if encoding.colour and encoding.samples != 3:
-            raise DicomError(
-                f"pixels are {encoding.photometric[:40]!r} with {encoding.samples} samples; wanted "
-                "is grey or RGB",
-                path=str(first.blob),
-            )
-        if encoding.colour:
+        if first.encoding.colour:
             shape = (*shape, 3)
         kind: Any = np.int16
         if _is_eight_bit(plan):
@@ -117,9 +117,22 @@ class _Volume:
 
         ``stored`` may lie in the memory of its own place: then its bits are read once more as the
         volume's type.
+
+        Raises
+        ------
+        DicomError
+            If it is colour among grey planes or grey among colours, or its values are too large.
         """
+        if stored.shape != self.array[place].shape:
+            raise DicomError("grey and colour in one series", path=str(one.blob))
         lowest, highest = stored.min(), stored.max()
         slope, intercept = int(one.slope), int(one.intercept)
+        if max(abs(float(end) * one.slope + one.intercept) for end in (lowest, highest)) > _LARGEST:
+            raise DicomError(
+                f"values no float holds: RescaleSlope {one.slope:g}, "
+                f"RescaleIntercept {one.intercept:g}",
+                path=str(one.blob),
+            )
         if not self._is_float():
             ends = (int(lowest) * slope + intercept, int(highest) * slope + intercept)
             self._hold(min(ends), max(ends), place)

@@ -71,7 +71,7 @@ class Blob:
         if self.member:
             return io.BytesIO(_member(self))
         try:
-            handle = io.FileIO(self.path)
+            handle = _File(self.path)
             status = os.fstat(handle.fileno())
         except OSError as error:
             raise DicomError(f"cannot be read: {error.strerror}", path=self.path) from error
@@ -82,12 +82,53 @@ class Blob:
             )
         return handle
 
+    def read(self, at: int = 0, count: int = -1) -> bytes:
+        """Read ``count`` bytes from ``at``, or all to the end; fewer where it ends before.
+
+        Raises
+        ------
+        DicomError
+            As `open`.
+        """
+        with self.open() as handle:
+            try:
+                handle.seek(at)
+                return handle.read(count)
+            except OSError as error:
+                raise DicomError(f"cannot be read: {error.strerror}", path=str(self)) from error
+
+    def read_into(self, memory: memoryview, at: int) -> int:
+        """Read bytes from ``at`` into ``memory`` and give how many there were.
+
+        Raises
+        ------
+        DicomError
+            As `open`.
+        """
+        with self.open() as handle:
+            try:
+                handle.seek(at)
+                return handle.readinto(memory)  # type: ignore[attr-defined, no-any-return]
+            except OSError as error:
+                raise DicomError(f"cannot be read: {error.strerror}", path=str(self)) from error
+
+
+class _File(io.FileIO):
+    """A file that takes no more memory for a read than there are bytes left."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > _SUSPECT_BYTES:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(-1 if size is None else size)
+
 
 def is_archive(path: Path) -> bool:
     """Tell whether a file is a zip archive, by its name and its first bytes."""
-    if path.suffix.casefold() != ".zip" or not path.is_file():
+    if path.suffix.casefold() != ".zip":
         return False
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as handle:
             return handle.read(2) == b"PK"
     except OSError:
@@ -117,25 +158,46 @@ def _archive(path: str, mtime_ns: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-@lru_cache(maxsize=8)
 def _member(blob: Blob) -> bytes:
+    return _small(blob) if blob.size <= _SUSPECT_BYTES else _large(blob)
+
+
+def _unpacked(blob: Blob) -> bytes:
     try:
         if os.stat(blob.path).st_mtime_ns != blob.mtime_ns:  # noqa: PTH116
             raise DicomError("the archive was changed since it was found", path=str(blob))
         archive = _archive(blob.path, blob.mtime_ns)
-        packed = archive.getinfo(blob.member).compress_size
-        bomb = blob.size > _SUSPECT_BYTES and blob.size > _SUSPECT_RATIO * packed
-        if bomb or blob.size > LARGEST_MEMBER:
-            raise DicomError(
-                f"{blob.size:,} bytes packed into {packed:,} in a zip archive: not unpacked; "
-                "unpack it yourself if you trust it",
-                path=str(blob),
-            )
-        with archive.open(blob.member) as handle:
-            return handle.read()
+        entry = archive.getinfo(blob.member)
+        _require_harmless(blob, entry)
+        with archive.open(entry) as handle:
+            content = handle.read(blob.size)  # all of it: what it unpacks to may be more
+        if len(content) < blob.size:
+            raise EOFError
     except DicomError:
         raise
     except Exception as error:  # encrypted, cut short, an unknown packing: zipfile raises many
         raise DicomError(
             f"cannot be read from its zip archive ({type(error).__name__})", path=str(blob)
         ) from error
+    return content
+
+
+_small = lru_cache(maxsize=8)(_unpacked)
+_large = lru_cache(maxsize=1)(_unpacked)
+
+
+def _require_harmless(blob: Blob, entry: zipfile.ZipInfo) -> None:
+    packed = entry.compress_size
+    bomb = blob.size > _SUSPECT_BYTES and blob.size > _SUSPECT_RATIO * packed
+    if bomb or blob.size > LARGEST_MEMBER:
+        raise DicomError(
+            f"{blob.size:,} bytes packed into {packed:,} in a zip archive: not unpacked; "
+            "unpack it yourself if you trust it",
+            path=str(blob),
+        )
+    # The other kinds are unpacked whole, however much that is.
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DicomError(
+            f"packed by method {entry.compress_type} in a zip archive; wanted is store or deflate",
+            path=str(blob),
+        )

@@ -38,7 +38,7 @@ class Unreadable(Exception):
 
 
 class Damaged(Unreadable):
-    """The bytes end before the elements do: no other reader would find more."""
+    """The bytes end before the elements do, or are zeros: no other reader would find more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class Elements:
     end: int
 
 
+def is_vr(letters: bytes) -> bool:
+    """Tell whether two bytes name a value representation (PS3.5 6.2)."""
+    return letters in _SHORT or letters in _LONG
+
+
 def walk(
     handle: BinaryIO, start: int, size: int, *, explicit: bool, last: int = PIXEL_DATA
 ) -> Elements:
@@ -78,7 +83,7 @@ def walk(
     Unreadable
         If the bytes are no little-endian elements of the given kind.
     Damaged
-        If they end within one.
+        If they end within one, or nothing was ever written to them.
     """
     window = _Window(handle)
     values: dict[int, tuple[bytes, bytes]] = {}
@@ -96,6 +101,8 @@ def walk(
         tag = group << 16 | element
         if group > last >> 16:
             return Elements(values, -1, 0, False, at)
+        if not tag:
+            raise Damaged(f"zeros at byte {at}")
         if explicit and vr in _SHORT:
             value_at = at + 8
         else:
@@ -157,6 +164,8 @@ def _skip_item(window: _Window, at: int, explicit: bool, depth: int) -> int:
         group, element, _ = _tag_length.unpack_from(window.data, at - window.base)
         if group << 16 | element == _ITEM_END:
             return at + 8
+        if not group:
+            raise Damaged(f"zeros at byte {at}")
         if explicit:
             window.need(at, 8)
             if window.end - at < 12:

@@ -12,7 +12,7 @@ from medprep.dicom.blobs import Blob
 from medprep.dicom.dictionary import Tags
 from medprep.dicom.makers import b_value
 from medprep.dicom.records import Contrast, Encoding, Origin, Plane, SliceHeader
-from medprep.dicom.roles import IMAGE, OPTIONAL, STORAGE, role_of
+from medprep.dicom.roles import IMAGE, NO_PIXELS, OPTIONAL, STORAGE, claims_picture, role_of
 from medprep.dicom.tags import Record, read_dataset, read_tags
 from medprep.errors import DicomError
 
@@ -43,6 +43,10 @@ def read_slices(blob: Blob) -> tuple[str, list[SliceHeader]]:
     """
     record = read_tags(blob)
     role = role_of(record.tags)
+    if role == NO_PIXELS and claims_picture(record.tags):
+        raise DicomError(
+            "a picture without Rows or Columns: is the file cut short?", path=str(blob)
+        )
     if role != IMAGE and role not in OPTIONAL:
         return role, []
     if record.pixels_bytes == 0:
@@ -154,7 +158,7 @@ def _shared(record: Any) -> Any:
 
 def _plane(tags: Tags, path: str, *, placed: bool) -> Plane:
     rows, columns = (_numbers(tags, name, path, 1)[0] for name in ("Rows", "Columns"))
-    if not (0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE):
+    if not (1 <= rows <= LARGEST_SIDE and 1 <= columns <= LARGEST_SIDE):
         raise DicomError(f"{rows:g} x {columns:g} pixels; at most {LARGEST_SIDE} a side", path=path)
     along_row, along_column = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
     if placed:
@@ -196,7 +200,8 @@ def _encoding(tags: Tags, path: str) -> Encoding:
     stored = int(_optional(tags, "BitsStored", path) or allocated)
     high = _optional(tags, "HighBit", path)
     high_bit = stored - 1 if high is None else int(high)
-    if allocated not in (1, 8, 16, 32, 64) or not 0 < stored <= allocated:
+    known = (32, 64) if "FloatPixels" in tags else (1, 8, 16, 32, 64)
+    if allocated not in known or not 0 < stored <= allocated:
         raise DicomError(f"{stored} bits stored in {allocated}", path=path)
     if not stored - 1 <= high_bit < allocated:
         high_bit = stored - 1
@@ -209,7 +214,7 @@ def _encoding(tags: Tags, path: str) -> Encoding:
         stored,
         high_bit,
         numbers["PixelRepresentation"] == 1,
-        bool(tags.get("FloatPixels", False)),
+        "FloatPixels" in tags,
     )
     return _shared(record)  # type: ignore[no-any-return]
 

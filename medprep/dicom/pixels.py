@@ -5,28 +5,29 @@ from __future__ import annotations
 import io
 import math
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medprep.dicom.blobs import Blob
-from medprep.dicom.codestream import first_picture, size_of
+from medprep.dicom.compressed import BEYOND_BITS_STORED, RLE, decode
 from medprep.dicom.records import Encoding, SliceHeader
-from medprep.dicom.tags import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, inflated
+from medprep.dicom.tags import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, inflated, read_dataset
 from medprep.errors import DicomError
 
-_NATIVE = (IMPLICIT, EXPLICIT, DEFLATED)
-_EXTENDED_JPEG = "1.2.840.10008.1.2.4.51"
-_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
-_RESCALE = {"0028|1053": 1.0, "0028|1052": 0.0}
-"""Slope and intercept, which SimpleITK has applied, and what stands for them where absent."""
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_NATIVE = (IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN)
+_BITWISE = (*_NATIVE, RLE)
+"""Transfer syntaxes that keep bits above those stored: overlays, rubbish."""
 _UNSUSPECTED_BYTES = 1 << 26
 _LARGEST_RATIO = 4000
 """A constant JPEG 2000 picture packs some thousand times; a larger picture in fewer bytes is a
 header that lies."""
-_BITWISE = (*_NATIVE, BIG_ENDIAN, "1.2.840.10008.1.2.5")
-"""Transfer syntaxes that keep bits above those stored: overlays, rubbish."""
+PALETTE = "PALETTE COLOR"
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
 def read_stored(one: SliceHeader, into: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -43,8 +44,8 @@ def read_stored(one: SliceHeader, into: NDArray[Any] | None = None) -> NDArray[A
     Returns
     -------
     ndarray
-        ``[row, column]``, or ``[row, column, 3]`` in colour; unsigned or signed as the header has
-        it, little-endian. It may be a view of read-only memory.
+        ``[row, column]``, or ``[row, column, 3]`` in colour (RGB); unsigned or signed as the header
+        has it, little-endian; uint8 from a palette. It may be a view of read-only memory.
 
     Raises
     ------
@@ -82,16 +83,31 @@ def _picture(
     frames: int,
     into: NDArray[Any] | None,
 ) -> NDArray[Any]:  # fmt: skip
+    _require_known(blob, encoding)
     shape = (rows, columns) if encoding.samples == 1 else (rows, columns, encoding.samples)
-    plain = encoding.samples == 1 or (encoding.photometric == "RGB" and encoding.planar == 0)
-    simple = encoding.allocated > 1 and plain
-    if encoding.syntax in _NATIVE and at >= 0 and simple:
+    simple = encoding.samples == 1 or (encoding.planar == 0 and encoding.photometric == "RGB")
+    if encoding.syntax in _NATIVE and at >= 0 and simple and encoding.allocated > 1:
         stored = _native(blob, encoding, at, size, shape, frame, into)
     else:
         stored = _decoded(blob, encoding, at, rows, columns, frame, frames)
     if stored.shape != shape:
         raise DicomError(f"pixels are {stored.shape}, but the header says {shape}", path=str(blob))
-    return _without_unused_bits(stored, encoding)
+    if (stored.dtype.kind == "f") != encoding.is_float:
+        raise DicomError(f"pixels are {stored.dtype}; the header says otherwise", path=str(blob))
+    plain = stored.astype(stored.dtype.newbyteorder("<"), copy=False)
+    plain = _without_unused_bits(plain, encoding)
+    return _painted(blob, plain) if encoding.photometric == PALETTE else plain
+
+
+def _require_known(blob: Blob, encoding: Encoding) -> None:
+    photometric, samples = encoding.photometric, encoding.samples
+    grey = photometric.startswith("MONOCHROME") or photometric == PALETTE
+    if not (samples == 1 and grey) and not (samples == 3 and photometric in _COLOURS):
+        raise DicomError(
+            f"a pixel is {photometric[:40]} with {samples} samples; wanted is MONOCHROME2 with 1 "
+            "or RGB with 3",
+            path=str(blob),
+        )
 
 
 def _native(
@@ -121,10 +137,8 @@ def _native(
     stored = (
         into.view(dtype).reshape(shape) if fits and into is not None else np.empty(shape, dtype)
     )
-    with blob.open() as handle:
-        handle.seek(at + begin)
-        if handle.readinto(stored.data.cast("B")) < wanted:  # type: ignore[attr-defined]
-            raise DicomError("pixel data is cut short", path=str(blob))
+    if blob.read_into(stored.data.cast("B"), at + begin) < wanted:
+        raise DicomError("pixel data is cut short", path=str(blob))
     return stored
 
 
@@ -133,103 +147,75 @@ def _decoded(
 ) -> NDArray[Any]:
     """Decode with pydicom and its plugins."""
     whole = rows * columns * encoding.samples * encoding.allocated // 8
-    if encoding.syntax in (*_NATIVE, BIG_ENDIAN):
-        if whole * frames > 2 * blob.size:
-            raise DicomError(f"{blob.size:,} bytes cannot hold its pixels", path=str(blob))
+    if encoding.syntax in _NATIVE:
+        held = len(inflated(blob)) if encoding.syntax == DEFLATED else blob.size
+        if whole * frames > 2 * held:
+            raise DicomError(f"{held:,} bytes cannot hold its pixels", path=str(blob))
     elif whole > _UNSUSPECTED_BYTES and whole > _LARGEST_RATIO * blob.size:
         raise DicomError(
             f"{rows} x {columns} pixels in {blob.size:,} bytes of compressed data: not decoded",
             path=str(blob),
         )
     try:
-        if encoding.syntax == _EXTENDED_JPEG and encoding.stored > 8:
-            return _by_simpleitk(blob, frame)
-        if at < 0 or encoding.syntax in _NATIVE:
-            return _by_dataset(blob, frame, frames)
-        return _by_decoder(blob, encoding, at, rows, columns, frame, frames)
-    except (DicomError, KeyboardInterrupt, SystemExit):
+        if encoding.syntax in _NATIVE:
+            return _by_dataset(blob, encoding, frame if frames > 1 else None)
+        content = _encapsulated(blob, at) if at >= 0 else _dataset(blob).PixelData
+        return decode(content, encoding, rows, columns, frame, frames)
+    except DicomError:
         raise
-    except BaseException as error:  # every decoder raises its own kinds, and Rust's is no Exception
+    except BaseException as error:  # every decoder raises its own kinds, one a panic of Rust
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         first_line = (str(error).splitlines() or [""])[0]
         raise DicomError(
             f"pixels cannot be decoded ({type(error).__name__}: {first_line})", path=str(blob)
         ) from error
 
 
-def _by_decoder(
-    blob: Blob, encoding: Encoding, at: int, rows: int, columns: int, frame: int, frames: int
-) -> NDArray[Any]:
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import UID
-
-    content = _encapsulated(blob, at)
-    size = size_of(first_picture(content))
-    if size not in (None, (rows, columns)):
-        raise DicomError(
-            f"its compressed picture is of {size} pixels, but the header says {rows} x {columns}",
-            path=str(blob),
-        )
-    decoder = get_decoder(UID(encoding.syntax))
-    # CharLS takes seconds to find a damaged picture damaged; GDCM cannot read fewer than 8 bits.
-    first = "gdcm" if encoding.syntax in _JPEG_LS and encoding.stored >= 8 else ""
-    array, _ = decoder.as_array(
-        content,
-        decoding_plugin=first if first in decoder.available_plugins else "",
-        index=frame,
-        rows=rows,
-        columns=columns,
-        samples_per_pixel=encoding.samples,
-        photometric_interpretation=encoding.photometric,
-        planar_configuration=encoding.planar,
-        bits_allocated=encoding.allocated,
-        bits_stored=encoding.stored,
-        pixel_representation=int(encoding.signed),
-        number_of_frames=frames,
-        pixel_keyword="PixelData",
-    )
-    return np.asarray(array)
-
-
-def _by_simpleitk(blob: Blob, frame: int) -> NDArray[Any]:
-    """Decode JPEG of 12 bits, which none of pydicom's free plugins does."""
-    import SimpleITK as sitk
-
-    if blob.member:
-        raise DicomError("JPEG of 12 bits in a zip archive: unpack it first", path=str(blob))
-    picture = sitk.ReadImage(blob.path)
-    tags = {key: float(picture.GetMetaData(key)) for key in _RESCALE if picture.HasMetaDataKey(key)}
-    slope, intercept = (tags.get(key, default) for key, default in _RESCALE.items())
-    values = (sitk.GetArrayViewFromImage(picture)[frame] - intercept) / slope
-    return np.asarray(np.rint(values), np.int32)
-
-
 @lru_cache(maxsize=1)
 def _encapsulated(blob: Blob, at: int) -> bytes:
-    with blob.open() as handle:
-        handle.seek(at)
-        return handle.read()
+    return blob.read(at)
 
 
-def _by_dataset(blob: Blob, frame: int, frames: int) -> NDArray[Any]:
-    pixels = _whole(blob)
-    return np.asarray(pixels[frame] if frames > 1 else pixels)
+def _by_dataset(blob: Blob, encoding: Encoding, frame: int | None) -> NDArray[Any]:
+    """Decode what is not compressed but lies otherwise than in rows of little-endian numbers."""
+    from pydicom.pixels import pixel_array
+
+    dataset = _dataset(blob)
+    dataset.file_meta.TransferSyntaxUID = encoding.syntax  # old files have none
+    return np.asarray(pixel_array(dataset, index=frame, correct_unused_bits=False))
 
 
 @lru_cache(maxsize=1)
-def _whole(blob: Blob) -> NDArray[Any]:
+def _dataset(blob: Blob) -> Dataset:
     import pydicom
 
-    with blob.open() as handle:
-        return np.asarray(pydicom.dcmread(io.BytesIO(handle.read()), force=True).pixel_array)
+    dataset = pydicom.dcmread(io.BytesIO(blob.read()), force=True)
+    dataset.ensure_file_meta()
+    return dataset
+
+
+def _painted(blob: Blob, indices: NDArray[Any]) -> NDArray[Any]:
+    """Look the colours up in the header's palette (PS3.3 C.7.6.3.1.5)."""
+    from pydicom.pixels import apply_color_lut
+
+    try:
+        colours = np.asarray(apply_color_lut(indices, read_dataset(blob)))[..., :3]
+    except DicomError:
+        raise
+    except Exception as error:  # no palette, or one cut short
+        raise DicomError(f"its palette cannot be used ({error})", path=str(blob)) from error
+    return colours if colours.dtype.itemsize == 1 else (colours >> 8).astype(np.uint8)
 
 
 def _without_unused_bits(stored: NDArray[Any], encoding: Encoding) -> NDArray[Any]:
     """Keep the bits that BitsStored and HighBit name (PS3.5 8.1.1); the rest may be rubbish."""
     full = encoding.stored == encoding.allocated
-    if full or encoding.syntax not in _BITWISE or stored.dtype.kind not in "iu":
+    if full or encoding.syntax in BEYOND_BITS_STORED or stored.dtype.kind not in "iu":
         return stored
-    above = encoding.allocated - 1 - encoding.high_bit
-    below = encoding.high_bit + 1 - encoding.stored
+    high_bit = encoding.high_bit if encoding.syntax in _BITWISE else encoding.stored - 1
+    above = stored.dtype.itemsize * 8 - 1 - high_bit
+    below = high_bit + 1 - encoding.stored
     out = stored if stored.flags.writeable else None
     if stored.dtype.kind == "u":
         mask = stored.dtype.type((1 << encoding.stored) - 1)

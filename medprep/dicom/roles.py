@@ -34,6 +34,9 @@ _BY_CLASS: tuple[tuple[str, str], ...] = (
     (STORAGE + "77.1.2.1", "video"),
     (STORAGE + "77.1.4.1", "video"),
 )
+_PICTURES = frozenset(("1", "2", "3", "4", "6", "7", "12", "13", "20", "77", "128", "130"))
+"""First numbers behind `STORAGE` of the classes that are pictures once those above are taken."""
+NO_PIXELS = "object without pixels"
 SECONDARY_CAPTURE = "secondary capture"
 LOCALIZER = "localizer"
 COLOUR = "colour picture"
@@ -42,18 +45,28 @@ OPTIONAL = (LOCALIZER, SECONDARY_CAPTURE, COLOUR)
 IMAGE = "image"
 
 
+def claims_picture(tags: Tags) -> bool:
+    """Tell whether its storage class is one of pictures, whatever else the header holds."""
+    uid = _class_of(tags)
+    return uid.startswith(STORAGE) and uid[len(STORAGE) :].split(".")[0] in _PICTURES
+
+
+def _class_of(tags: Tags) -> str:
+    return str(tags.get("SOPClassUID", tags.get("MediaStorageSOPClassUID", "")))
+
+
 def role_of(tags: Tags) -> str:
     """Tell what a file is: `IMAGE`, one of `OPTIONAL`, or the name of something else.
 
     A secondary capture that states where it lies in the patient counts as an image: that is how
     programs store what they have computed.
     """
-    uid = str(tags.get("SOPClassUID", tags.get("MediaStorageSOPClassUID", "")))
+    uid = _class_of(tags)
     for prefix, role in _BY_CLASS:
         if uid == prefix or (prefix.endswith(".") and uid.startswith(prefix)):
             return role
     if "Rows" not in tags or "Columns" not in tags:
-        return "object without pixels"
+        return NO_PIXELS
     if "LOCALIZER" in tags.get("ImageType", ()):
         return LOCALIZER
     placed = "ImagePositionPatient" in tags and "ImageOrientationPatient" in tags

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from medprep.dicom.blobs import Blob
 from medprep.dicom.dictionary import WANTED, Kind, Tags
-from medprep.dicom.elements import Damaged, Elements, Unreadable, walk
+from medprep.dicom.elements import Damaged, Elements, Unreadable, is_vr, walk
 from medprep.errors import DicomError
 
 if TYPE_CHECKING:
@@ -70,17 +70,20 @@ def read_tags(blob: Blob) -> Record:
     DicomError
         If it is DICOM and broken.
     """
-    with blob.open() as handle:
-        try:
-            return _short_read(handle, blob)
-        except Unreadable as reason:
-            if not _claims_dicom(handle, blob):
-                raise NoDicomError from None
-            if isinstance(reason, Damaged):
-                raise DicomError(f"not readable as DICOM ({reason})", path=str(blob)) from reason
-            return _by_pydicom(blob, str(reason))
-        except OSError as error:
-            raise DicomError(f"cannot be read: {error.strerror}", path=str(blob)) from error
+    try:
+        with blob.open() as handle:
+            try:
+                return _short_read(handle, blob)
+            except Unreadable as error:
+                reason = error
+                claimed = _claims_dicom(handle, blob)
+    except OSError as error:
+        raise DicomError(f"cannot be read: {error.strerror}", path=str(blob)) from error
+    if not claimed:
+        raise NoDicomError from None
+    if isinstance(reason, Damaged):
+        raise DicomError(f"not readable as DICOM ({reason})", path=str(blob)) from reason
+    return _by_pydicom(blob, str(reason))
 
 
 def _claims_dicom(handle: BinaryIO, blob: Blob) -> bool:
@@ -107,9 +110,9 @@ def _short_read(handle: BinaryIO, blob: Blob) -> Record:
     if syntax == BIG_ENDIAN:
         raise Unreadable("big-endian")
     if syntax == DEFLATED:
-        return _inflated(handle, meta, blob)
+        return _inflated(meta, blob)
     handle.seek(start)
-    explicit = handle.read(6)[4:].isalpha() if not syntax else syntax != IMPLICIT
+    explicit = is_vr(handle.read(6)[4:])  # whatever the syntax: some files are not what they claim
     found = walk(handle, start, blob.size, explicit=explicit)
     if not syntax:
         syntax = EXPLICIT if explicit else IMPLICIT
@@ -118,17 +121,16 @@ def _short_read(handle: BinaryIO, blob: Blob) -> Record:
     return _record(found, syntax, meta)
 
 
-def _inflated(handle: BinaryIO, meta: Elements, blob: Blob) -> Record:
+def _inflated(meta: Elements, blob: Blob) -> Record:
     """Read the header of a deflated data set (PS3.5 A.5); its pixels are inflated when needed."""
-    content = _inflate(handle, meta.end, blob)
-    found = walk(io.BytesIO(content), 0, len(content), explicit=True)
+    content = _inflate(meta.end, blob)
+    found = walk(io.BytesIO(content), 0, len(content), explicit=is_vr(content[4:6]))
     return _record(found, DEFLATED, meta)
 
 
-def _inflate(handle: BinaryIO, start: int, blob: Blob) -> bytes:
+def _inflate(start: int, blob: Blob) -> bytes:
     """Inflate a data set, but to no more than 1 GiB or a thousand times its size."""
-    handle.seek(start)
-    packed = handle.read()
+    packed = blob.read(start)
     most = min(_LARGEST_INFLATED, max(1 << 24, 1000 * len(packed)))
     try:
         content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, most)
@@ -151,7 +153,8 @@ def inflated(blob: Blob) -> bytes:
         If it is damaged or inflates beyond all reason.
     """
     with blob.open() as handle:
-        return _inflate(handle, _deflated_start(handle, blob), blob)
+        start = _deflated_start(handle, blob)
+    return _inflate(start, blob)
 
 
 def _record(found: Elements, syntax: str, meta: Elements) -> Record:
@@ -207,17 +210,23 @@ def read_dataset(blob: Blob, reason: str = "") -> Dataset:
     """
     import pydicom
 
-    with blob.open() as handle:
-        start = _deflated_start(handle, blob)
-        source: Any = io.BytesIO(_inflate(handle, start, blob)) if start else handle
-        source.seek(0)
-        try:
-            if start:
-                return pydicom.filereader.read_dataset(source, False, True, stop_when=_at_pixels)
-            return pydicom.dcmread(source, stop_before_pixels=True, force=True)
-        except Exception as error:  # pydicom raises many kinds on damaged files
-            said = reason or f"{type(error).__name__}: {error}"
-            raise DicomError(f"not readable as DICOM ({said})", path=str(blob)) from error
+    try:
+        with blob.open() as handle:
+            start = _deflated_start(handle, blob)
+            if not start:
+                handle.seek(0)
+                return pydicom.dcmread(handle, stop_before_pixels=True, force=True)
+        content = _inflate(start, blob)
+        source, implicit = io.BytesIO(content), not is_vr(content[4:6])
+        dataset = pydicom.filereader.read_dataset(source, implicit, True, stop_when=_at_pixels)
+        dataset.ensure_file_meta()
+        dataset.file_meta.TransferSyntaxUID = DEFLATED
+        return dataset
+    except DicomError:
+        raise
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        said = reason or f"{type(error).__name__}: {error}"
+        raise DicomError(f"not readable as DICOM ({said})", path=str(blob)) from error
 
 
 def _deflated_start(handle: BinaryIO, blob: Blob) -> int:
@@ -242,7 +251,7 @@ def _by_pydicom(blob: Blob, reason: str) -> Record:
     tags: Tags = {}
     try:
         for tag, (keyword, kind) in WANTED.items():
-            part = getattr(dataset, "file_meta", ()) if tag <= _LAST_META else dataset
+            part = dataset.file_meta if tag <= _LAST_META else dataset
             value = _raw_value(part, tag, kind)
             if value is not None:
                 tags[keyword] = value
@@ -250,7 +259,9 @@ def _by_pydicom(blob: Blob, reason: str) -> Record:
         raise DicomError(f"not readable as DICOM ({reason}; {error})", path=str(blob)) from error
     if not {"SOPClassUID", "MediaStorageSOPClassUID", "Rows"} & set(tags):
         raise DicomError(f"not readable as DICOM ({reason})", path=str(blob))
-    tags.setdefault("TransferSyntaxUID", IMPLICIT)
+    implicit, little = dataset.original_encoding
+    plain = EXPLICIT if little and not implicit else IMPLICIT if little else BIG_ENDIAN
+    tags.setdefault("TransferSyntaxUID", plain)
     return Record(tags, -1, -1)
 
 

@@ -26,9 +26,12 @@ from medprep.dicom.stacks import Policy, lay_out
 from medprep.dicom.tags import NoDicomError
 from medprep.errors import MedprepError
 
+PIXEL_DATA = b"\xe0\x7f\x10\x00"
 SAMPLES = (
     "MR_small_bigendian.dcm", "image_dfl.dcm", "MR_small_jpeg_ls_lossless.dcm", "emri_small.dcm",
-    "rtdose_1frame.dcm", "JPEG2000.dcm", "liver_1frame.dcm",
+    "rtdose_1frame.dcm", "JPEG2000.dcm", "liver_1frame.dcm", "MR_small_RLE.dcm",
+    "MR_small_jp2klossless.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_rgb_small_odd_jpeg.dcm",
+    "JPGExtended.dcm", "JPEGLSNearLossless_08.dcm", "MR_small_expb.dcm",
 )  # fmt: skip
 
 
@@ -50,10 +53,13 @@ def seeds(folder: Path) -> Iterator[bytes]:
 
 
 def mutated(content: bytes, chance: random.Random) -> bytes:
-    """Change, cut out and double bytes, most of them in the header."""
+    """Change, cut out and double bytes, in the header or where the pixel data begins."""
     made = bytearray(content)
+    pixels = max(0, made.rfind(PIXEL_DATA))
+    begin = pixels if pixels and chance.random() < 0.3 else 0
     for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(min(len(made), 3000))
+        end = min(len(made), begin + (400 if begin else 3000))
+        at = chance.randrange(min(begin, end - 1), end)
         kind = chance.randrange(4)
         if kind == 0:
             made[at] = chance.randrange(256)
