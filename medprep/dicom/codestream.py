@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 
 _SOI, _EOI, _SOS = b"\xff\xd8", b"\xff\xd9", 0xDA
+_FILL = b"\xff\xff"
 _DHT, _DQT, _DRI, _LSE = 0xC4, 0xDB, 0xDD, 0xF8
 _FRAME_HEADS = {*range(0xC0, 0xD0), 0xF7} - {_DHT, 0xC8, 0xCC}
 """SOF0 to SOF15 (T.81 table B.1), and that of JPEG-LS (T.87 C.1.1)."""
@@ -34,6 +35,8 @@ def plain_jpeg(frame: bytes, rows: int, columns: int, samples: int, bits: int) -
     parts, at = [_SOI], 2
     marker, seen = 0, False
     while marker != _SOS:
+        while frame[at : at + 2] == _FILL:
+            at += 1
         sign, marker, length = struct.unpack(">BBH", frame[at : at + 4].ljust(4, b"\0"))
         begin, at = at, at + 2 + length
         segment = frame[begin + 4 : at]
@@ -87,8 +90,8 @@ def _are_steps(segment: bytes) -> bool:
     return at == len(segment)
 
 
-def require_j2k(frame: bytes, rows: int, columns: int, samples: int) -> None:
-    """Check the size that a JPEG 2000 codestream states (T.800 A.5.1).
+def plain_j2k(frame: bytes, rows: int, columns: int, samples: int) -> bytes:
+    """Check the size that a JPEG 2000 picture states (T.800 A.5.1) and leave out a file's boxes.
 
     Raises
     ------
@@ -101,6 +104,7 @@ def require_j2k(frame: bytes, rows: int, columns: int, samples: int) -> None:
     right, bottom, left, top = struct.unpack_from(">4I", frame, at + 8)
     (parts,) = struct.unpack_from(">H", frame, at + 40)
     _require_size((bottom - top, right - left, parts), (rows, columns, samples))
+    return frame[at:]
 
 
 def require_rle(frame: bytes, segments: int) -> None:

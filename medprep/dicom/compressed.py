@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.dicom.codestream import plain_jpeg, require_j2k, require_rle
+from medprep.dicom.codestream import plain_j2k, plain_jpeg, require_rle
 from medprep.dicom.records import Encoding
 
 RLE = "1.2.840.10008.1.2.5"
@@ -61,22 +61,21 @@ def decode(
 
     if encoding.syntax not in _DECODERS:
         raise ValueError(f"transfer syntax {encoding.syntax} is not read")
+    plugin = _DECODERS[encoding.syntax]
     picture = get_frame(content, frame, number_of_frames=frames)
     size = rows, columns, encoding.samples
     if encoding.syntax == RLE:
         require_rle(picture, encoding.samples * encoding.allocated // 8)
     elif encoding.syntax in _JPEG_2000:
-        require_j2k(picture, *size)
-    else:
-        plain = plain_jpeg(picture, *size, encoding.allocated)
-        if encoding.syntax == _EXTENDED and encoding.stored > 8 and encoding.samples == 1:
-            return _twelve_bits(plain, encoding, rows, columns)
-        # Remarks tell how colours are stored, to a decoder that forgives damaged ones.
-        picture = picture if _DECODERS[encoding.syntax] == "pillow" else plain
+        picture = plain_j2k(picture, *size)
+    elif encoding.syntax == _EXTENDED and encoding.stored > 8 and encoding.samples == 1:
+        return _twelve_bits(plain_jpeg(picture, *size, 12), encoding, rows, columns)
+    elif plugin != "pillow":  # which looks for itself, and needs remarks to tell colours
+        picture = plain_jpeg(picture, *size, encoding.allocated)
     array, _ = get_decoder(UID(encoding.syntax)).as_array(
         encapsulate([picture]),
         index=0,
-        decoding_plugin=_DECODERS[encoding.syntax],
+        decoding_plugin=plugin,
         rows=rows,
         columns=columns,
         samples_per_pixel=encoding.samples,

@@ -26,6 +26,7 @@ _UNSUSPECTED_BYTES = 1 << 26
 _LARGEST_RATIO = 4000
 """A constant JPEG 2000 picture packs some thousand times; a larger picture in fewer bytes is a
 header that lies."""
+_LONGEST_TEXT = 200
 PALETTE = "PALETTE COLOR"
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
@@ -166,9 +167,9 @@ def _decoded(
     except BaseException as error:  # every decoder raises its own kinds, one a panic of Rust
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        first_line = (str(error).splitlines() or [""])[0]
+        said = " ".join(str(error).split())[:_LONGEST_TEXT]
         raise DicomError(
-            f"pixels cannot be decoded ({type(error).__name__}: {first_line})", path=str(blob)
+            f"pixels cannot be decoded ({type(error).__name__}: {said})", path=str(blob)
         ) from error
 
 

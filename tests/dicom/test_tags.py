@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from dicom_files import write_dicom
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, Sequence
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from medprep.dicom import tags as reader
 from medprep.dicom.blobs import Blob
@@ -169,3 +173,89 @@ def test_a_deflate_bomb_is_not_inflated(tmp_path: Path) -> None:
     path.write_bytes(fixed + packed)
     with pytest.raises(DicomError, match="deflated bytes become more than"):
         reader.read_tags(Blob.of(path))
+
+
+def element(tag: str, value: bytes, vr: str = "", length: int | None = None) -> bytes:
+    """Give the bytes of an element; implicit where it has no VR."""
+    group, number = (int(part, 16) for part in tag.split(","))
+    size = len(value) if length is None else length
+    head = struct.pack("<HH", group, number) + vr.encode()
+    if not vr or vr in ("OB", "OW", "SQ", "UN", "UT"):
+        return head + (b"\0\0" if vr else b"") + struct.pack("<I", size) + value
+    return head + struct.pack("<H", size) + value
+
+
+UNDEFINED = 0xFFFFFFFF
+ITEM_END, SEQUENCE_END = element("FFFE,E00D", b""), element("FFFE,E0DD", b"")
+
+
+def item(content: bytes, *, defined: bool = True) -> bytes:
+    if defined:
+        return element("FFFE,E000", content)
+    return element("FFFE,E000", content, length=UNDEFINED) + ITEM_END
+
+
+def sequence(*items: bytes, vr: str = "SQ", tag: str = "0029,1030") -> bytes:
+    return element(tag, b"".join(items) + SEQUENCE_END, vr, UNDEFINED)
+
+
+nested = element("0018,0081", b"99", "DS") + element("0028,0010", b"\7\0", "US")
+nested_implicit = element("0018,0081", b"99") + element("0028,0010", b"\7\0")
+icon = element("7FE0,0010", item(b"") + item(b"\xff\xd8\xff\xd9") + SEQUENCE_END, "OB", UNDEFINED)
+creator = element("0029,0010", b"MAKER ", "LO")
+
+
+@pytest.mark.parametrize(
+    "inserted",
+    [
+        sequence(item(nested), item(nested, defined=False)),
+        sequence(item(nested_implicit), item(nested_implicit, defined=False), vr="UN"),
+        sequence(item(sequence(item(nested, defined=False)), defined=False)),
+        sequence(item(sequence(item(nested_implicit), vr=""), defined=False), vr="UN"),
+        sequence(item(nested + icon, defined=False)),
+        sequence(item(b""), item(b"", defined=False)),
+        sequence(),
+        element("0029,1030", item(nested), "SQ"),
+        element("0029,1030", item(nested, defined=False), "UN"),
+        element("0029,1030", b"\xfe\xff\xdd\xe0" * 3, "OB"),
+        element("0029,1030", b"", "SQ"),
+        element("0029,1030", bytes(70000), "OB"),
+        element("0029,1031", b"x" * 8179, "UT"),
+    ],
+)
+def test_what_lies_between(tmp_path: Path, inserted: bytes) -> None:
+    pixels = np.arange(12, dtype=np.int16).reshape(3, 4)
+    path = write_dicom(tmp_path / "a.dcm", pixels, EchoTime="4.5", WindowCenter="5")
+    content = path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\x00OW")
+    path.write_bytes(content[:at] + creator + inserted + content[at:])
+    assert compare(path)
+    record = reader.read_tags(Blob.of(path))
+    assert record.tags["EchoTime"] == 4.5
+    assert record.tags["Rows"] == 3.0
+    assert path.read_bytes()[record.pixels_at :] == pixels.tobytes()
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(padding=st.integers(8000, 8400), wanted=st.booleans())
+def test_no_place_in_the_window_is_special(padding: int, wanted: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_dicom(Path(folder) / "a.dcm", np.eye(3, dtype=np.int16), EchoTime="4.5")
+        content = path.read_bytes()
+        at = content.index(b"\x28\x00\x02\x00US")
+        filler = element("0019,1030", bytes(padding // 2 * 2), "OB")
+        more = element("0020,0100", b"7 ", "IS") if wanted else b""
+        path.write_bytes(content[:at] + filler + more + content[at:])
+        assert compare(path)
+
+
+def test_sequences_too_deep_for_the_short_reader(tmp_path: Path) -> None:
+    inner = nested
+    for _ in range(40):
+        inner = sequence(item(inner, defined=False))
+    path = write_dicom(tmp_path / "a.dcm", np.eye(3, dtype=np.int16))
+    content = path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\x00OW")
+    path.write_bytes(content[:at] + creator + inner + content[at:])
+    assert not compare(path)
+    assert reader.read_tags(Blob.of(path)).tags["Rows"] == 3.0

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MRImageStorage,
+)
+
+from medprep.dicom.assemble import assemble
+from medprep.dicom.blobs import Blob
+from medprep.dicom.contrasts import Stack
+from medprep.dicom.headers import read_slices
+from medprep.dicom.pixels import read_stored
+from medprep.dicom.records import SliceHeader
+from medprep.dicom.stacks import Policy, lay_out
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 
@@ -93,3 +109,46 @@ def add_patient(root: Path, sequence: str, patient: int | str, *, labelled: bool
     if labelled:
         add_masks(place / "Ground", (2, 4, 6))
     return place
+
+
+def slices_of(path: Path) -> list[SliceHeader]:
+    """Give the headers of a file's slices."""
+    return read_slices(Blob.of(path))[1]
+
+
+def stored_in(path: Path) -> np.ndarray:
+    """Give the stored numbers of a file's slices, or of its one."""
+    planes = [read_stored(one) for one in slices_of(path)]
+    return planes[0] if len(planes) == 1 else np.stack(planes)
+
+
+def decoded(*paths: Path) -> np.ndarray:
+    """Give the values of single-frame files, slice by slice where there are several."""
+    slices = [one for path in paths for one in read_slices(Blob.of(path))[1]]
+    (plan,) = lay_out(Stack(tuple(slices)), Policy())
+    array, _ = assemble(plan)
+    return array[0] if len(paths) == 1 else array
+
+
+def resaved(path: Path, syntax: str) -> Path:
+    """Write a native file again in another native transfer syntax."""
+    whole = pydicom.dcmread(path)
+    whole.file_meta.TransferSyntaxUID = UID(syntax)
+    implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    if whole.BitsAllocated == 8:
+        whole["PixelData"].VR = "OB"  # as words the bytes of big-endian files change places
+    elif not little:
+        numbers = np.frombuffer(whole.PixelData, f"<u{whole.BitsAllocated // 8}")
+        whole.PixelData = numbers.astype(numbers.dtype.newbyteorder(">")).tobytes()
+    pydicom.dcmwrite(path, whole, implicit_vr=implicit, little_endian=little)
+    return path
+
+
+def changed_picture(path: Path, syntax: str, change: Callable[[bytearray], bytes]) -> Path:
+    """Compress a file's picture and change the compressed bytes."""
+    whole = pydicom.dcmread(path)
+    whole.compress(syntax)
+    frame = get_frame(whole.PixelData, 0, number_of_frames=1)
+    whole.PixelData = encapsulate([change(bytearray(frame))])
+    whole.save_as(path)
+    return path
