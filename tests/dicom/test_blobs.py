@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import textwrap
 import zipfile
 import zlib
 from pathlib import Path
@@ -30,8 +29,8 @@ from medprep.errors import DicomError
 PIXELS = np.arange(12, dtype=np.int16).reshape(3, 4)
 
 
-def archive(path: Path, *, packing: int = zipfile.ZIP_DEFLATED, **files: bytes) -> Path:
-    return named(path, files, packing=packing)
+def archive(path: Path, packing: int = zipfile.ZIP_DEFLATED, **files: bytes) -> Path:
+    return named(path, files, packing)
 
 
 def named(path: Path, files: dict[str, bytes], packing: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -115,7 +114,7 @@ def test_an_archive_is_told_by_its_first_bytes_and_name(tmp_path: Path) -> None:
     assert not is_archive(other)
 
 
-@pytest.mark.parametrize("content", [b"PK", b"PK\3\4" + bytes(100), b""])
+@pytest.mark.parametrize("content", [b"PK", b"PK\3\4" + bytes(100), b"PK\3\4" + bytes(range(99))])
 def test_a_broken_archive_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "smith.zip"
     path.write_bytes(content)
@@ -123,13 +122,6 @@ def test_a_broken_archive_is_told(tmp_path: Path, content: bytes) -> None:
         list(members(path))
     assert "smith" not in raised.value.message
     assert raised.value.path == str(path)
-
-
-def test_a_truncated_archive_is_told(tmp_path: Path) -> None:
-    path = named(tmp_path / "a.zip", {"x": os.urandom(1000)})
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DicomError, match="not readable as a zip archive"):
-        list(members(path))
 
 
 def test_a_damaged_member_is_told_and_the_others_read(tmp_path: Path) -> None:
@@ -161,22 +153,27 @@ def test_other_packings_are_refused(tmp_path: Path, packing: int) -> None:
         blob.read()
 
 
-def lying(path: Path, content: bytes, size: int, crc: int | None = None) -> Path:
-    """Write an archive whose one member claims another size than it unpacks to."""
+def lying(
+    path: Path, content: bytes, size: int, crc: int | None = None, packed: int | None = None
+) -> Path:
+    """Write an archive whose one member claims another size than it has."""
     archive(path, a=content)
     made = bytearray(path.read_bytes())
     for mark, at in ((b"PK\3\4", 14), (b"PK\1\2", 16)):
         begin = made.rindex(mark) + at
         if crc is not None:
             made[begin : begin + 4] = struct.pack("<I", crc)
+        if packed is not None:
+            made[begin + 4 : begin + 8] = struct.pack("<I", packed)
         made[begin + 8 : begin + 12] = struct.pack("<I", size)
     path.write_bytes(made)
     return path
 
 
 def test_a_member_that_claims_a_huge_size_is_not_unpacked(tmp_path: Path) -> None:
-    for size in (1 << 25, 0xFFFFFFF0):
-        (blob,) = members(lying(tmp_path / f"{size}.zip", b"x" * 100, size))
+    for size, packed in ((1 << 25, None), (0xFFFFFFF0, None), (0xFFFFFFF0, 0xFFFFFFF0)):
+        path = lying(tmp_path / f"{size}{packed}.zip", b"x" * 100, size, packed=packed)
+        (blob,) = members(path)
         with pytest.raises(DicomError, match="not unpacked; unpack it yourself"):
             blob.read()
 
@@ -189,7 +186,7 @@ def test_a_member_of_less_than_it_claims_is_damaged(tmp_path: Path) -> None:
 
 def test_a_member_of_more_than_it_claims_gives_no_more(tmp_path: Path) -> None:
     content = bytes(range(100)) * 3
-    short = lying(tmp_path / "a.zip", content, 100, zlib.crc32(content[:100]))
+    short = lying(tmp_path / "a.zip", content, 100, crc=zlib.crc32(content[:100]))
     (blob,) = members(short)
     assert blob.read() == content[:100]
 
@@ -225,7 +222,7 @@ def test_a_member_that_unpacks_to_far_more_takes_no_memory(tmp_path: Path) -> No
         made[begin + 14 : begin + 18] = struct.pack("<I", 1000)
     path.write_bytes(made)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(BOMB), str(path)],
+        [sys.executable, "-c", BOMB, str(path)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -79,6 +79,25 @@ def test_huffman_tables_that_overflow() -> None:
             plain_jpeg(frame[:at] + counts + frame[at + 16 :], *size, 8)
 
 
+def test_more_short_codes_than_there_are() -> None:
+    frame, size = picture("SC_rgb_jpeg_gdcm.dcm")
+    tables = b"\xff\xc4" + struct.pack(">H", 22) + bytes((0, 3, *[0] * 15)) + b"abc"
+    with pytest.raises(ValueError, match="damaged at byte 2"):
+        plain_jpeg(frame[:2] + tables + frame[2:], *size, 8)
+    sound = tables.replace(b"\0\3\0", b"\0\1\2")
+    assert sound in plain_jpeg(frame[:2] + sound + frame[2:], *size, 8)
+
+
+def test_quantization_steps_of_two_bytes() -> None:
+    frame, size = picture("SC_rgb_jpeg_gdcm.dcm")
+    for precision, length in ((0, 64), (1, 128)):
+        table = b"\xff\xdb" + struct.pack(">H", 3 + length) + bytes((precision << 4, *[1] * length))
+        assert table in plain_jpeg(frame[:2] + table + frame[2:], *size, 8)
+        wrong = table.replace(bytes((precision << 4, 1)), bytes((1 - precision << 4, 1)), 1)
+        with pytest.raises(ValueError, match="damaged at byte 2"):
+            plain_jpeg(frame[:2] + wrong + frame[2:], *size, 8)
+
+
 def test_two_frame_headers() -> None:
     frame, size = picture("MR_small_jpeg_ls_lossless.dcm")
     with pytest.raises(ValueError, match="bits a sample"):

@@ -190,6 +190,16 @@ def test_compressed_pictures_cut_short(tmp_path: Path, syntax: str, kept: int) -
     assert "\n" not in raised.value.message
 
 
+def test_a_damaged_head_of_rle_reaches_no_decoder(tmp_path: Path) -> None:
+    def damaged(frame: bytearray) -> bytes:
+        frame[8:12] = b"\xff" * 4
+        return bytes(frame)
+
+    path = write_dicom(tmp_path / "a.dcm", NOISE)
+    with pytest.raises(DicomError, match="head of its RLE picture is damaged"):
+        decoded(changed_picture(path, RLELossless, damaged))
+
+
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
 def test_a_compressed_picture_of_another_size_is_not_believed(tmp_path: Path, syntax: str) -> None:
     path = write_dicom(tmp_path / "a.dcm", NOISE, BitsStored=12, HighBit=11)

@@ -51,9 +51,14 @@ def test_a_header_that_was_never_written_to_its_end(
         whole.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         pydicom.dcmwrite(path, whole, implicit_vr=True, little_endian=True)
     content = path.read_bytes()
-    path.write_bytes(content[: content.index(b"\x20\x00\x37\x00")] + bytes(zeros))
-    with pytest.raises(DicomError, match="zeros at byte"):
-        reader.read_tags(Blob.of(path))
+    head = content[: content.index(b"\x20\x00\x37\x00")]
+    undefined = b"\xff" * 4
+    vr = b"" if implicit else b"SQ\0\0"
+    item = b"\x20\x00\x36\x00" + vr + undefined + b"\xfe\xff\x00\xe0" + undefined
+    for begun in (b"", item):
+        path.write_bytes(head + begun + bytes(zeros))
+        with pytest.raises(DicomError, match="zeros at byte"):
+            reader.read_tags(Blob.of(path))
 
 
 @pytest.mark.parametrize(
