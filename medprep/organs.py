@@ -1,11 +1,23 @@
-"""Tables of organs: which grey level of a mask means which organ, and who says so."""
+"""Tables of organs: which number or grey level of a mask means which organ, and who says so.
+
+The tables of known data sets are data, in ``organs.toml`` beside this file; `read_table` reads
+tables of one's own in the same form.
+"""
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from medprep.errors import OptionError
+
+_FORM = re.compile(r"[a-z0-9][a-z0-9_+-]*")
 
 
 @dataclass(frozen=True)
@@ -40,22 +52,39 @@ class Organ:
 class OrganTable:
     """The organs of a data set, in the order of their label values 1, 2, ...
 
+    Parameters
+    ----------
+    organs
+        In order.
+    regions
+        Names of sets of organs, for targets that overlap: ``("whole_liver", ("liver", "tumour"))``
+        as nnU-Net's regions.
+
     Raises
     ------
     OptionError
-        If two organs share a name or a grey level.
+        If two organs share a name or a grey level, or a region is empty, has the name of an
+        organ, or holds an organ that is not in the table.
     """
 
     organs: tuple[Organ, ...]
+    regions: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
-        names = [organ.name for organ in self.organs]
+        names = [organ.name for organ in self.organs] + [name for name, _ in self.regions]
         if len(set(names)) < len(names):
-            raise OptionError(f"an organ is named twice in: {', '.join(names)}")
+            raise OptionError(f"an organ or region is named twice in: {', '.join(names)}")
         spans = sorted((*span, organ.name) for organ in self.organs for span in organ.ranges)
         for (_, high, one), (low, _, other) in pairwise(spans):
             if low <= high:
                 raise OptionError(f"the ranges of {one} and {other} share the grey level {low}")
+        for region, members in self.regions:
+            strangers = [name for name in members if name not in self.names]
+            if strangers or not members:
+                raise OptionError(
+                    f"the region {region} holds {', '.join(strangers) or 'nothing'}; the organs "
+                    f"are {', '.join(self.names) or 'none'}"
+                )
 
     def __str__(self) -> str:
         return "; ".join(str(organ) for organ in self.organs)
@@ -81,34 +110,130 @@ class OrganTable:
             "give its grey levels: --label NAME LOW HIGH"
         )
 
+    def only(self, organs: Sequence[Organ]) -> OrganTable:
+        """Give a table of those organs, with the regions that are whole in it."""
+        names = {organ.name for organ in organs}
+        whole = tuple(one for one in self.regions if names.issuperset(one[1]))
+        return OrganTable(tuple(organs), whole)
 
-CHAOS_MR = OrganTable(
-    (
-        Organ("liver", ((55, 70),)),
-        Organ("right_kidney", ((110, 135),)),
-        Organ("left_kidney", ((175, 200),)),
-        Organ("spleen", ((240, 255),)),
+
+def read_table(content: str, called: str) -> OrganTable:
+    """Read a table from TOML: ``[organs]`` and, where targets overlap, ``[regions]``.
+
+    Parameters
+    ----------
+    content
+        The text.
+    called
+        What a message calls it.
+
+    Raises
+    ------
+    OptionError
+        If it is no such table.
+    """
+    try:
+        found = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"{called} is no TOML: {error}") from error
+    return _table(found, called)
+
+
+def named_table(name: str) -> OrganTable:
+    """Give the table of a known data set, or of a TOML file.
+
+    Parameters
+    ----------
+    name
+        A name of `TABLES`, or the path of a file that ends in ``.toml``.
+
+    Raises
+    ------
+    OptionError
+        If there is no such table or file, or the file holds none.
+    """
+    if name.casefold().endswith(".toml"):
+        try:
+            return read_table(Path(name).read_text("utf-8"), Path(name).name)
+        except (OSError, UnicodeDecodeError) as error:
+            raise OptionError(f"the table of organs cannot be read: {error}") from error
+    if name not in TABLES:
+        raise OptionError(
+            f"no table of organs '{name}'; there are {', '.join(TABLES)}, or give a file .toml"
+        )
+    return TABLES[name]
+
+
+def _table(found: Mapping[str, Any], called: str) -> OrganTable:
+    strangers = set(found) - {"organs", "regions", "source"}
+    organs, regions = found.get("organs"), found.get("regions", {})
+    if strangers or not isinstance(organs, dict) or not isinstance(regions, dict) or not organs:
+        raise OptionError(
+            f"{called} holds {', '.join(sorted(found)) or 'nothing'}; wanted is [organs] with "
+            "lines name = 3 or name = [55, 70], and [regions] with name = ['organ', 'organ']"
+        )
+    rows = tuple(
+        Organ(_name(name, called), tuple(_ranges(value, name, called)))
+        for name, value in organs.items()
     )
-)
-"""MR masks of the CHAOS challenge: 63, 126, 189, 252, each with the ranges its pages name."""
+    for name, members in regions.items():
+        if not isinstance(members, list) or not all(isinstance(one, str) for one in members):
+            raise OptionError(f"{called}: the region {name} is {members}; wanted are names")
+    return OrganTable(rows, tuple((_name(n, called), tuple(m)) for n, m in regions.items()))
 
-CHAOS_CT = OrganTable((Organ("liver", ((1, 1), (255, 255))),))
-"""CT masks of CHAOS are 1-bit pictures; programs that re-save them write 255 for the 1."""
+
+def _name(name: str, called: str) -> str:
+    if not _FORM.fullmatch(name):
+        raise OptionError(
+            f"{called}: the name '{name}'; wanted are lower-case letters, digits and _"
+        )
+    return name
+
+
+def _ranges(value: object, name: str, called: str) -> Iterator[tuple[int, int]]:
+    spans = [value, value] if type(value) is int else value
+    if isinstance(spans, list) and spans and all(type(one) is int for one in spans):
+        spans = [spans]
+    if not isinstance(spans, list) or not spans:
+        spans = [None]
+    for span in spans:
+        if not (isinstance(span, list) and len(span) == 2 and all(type(n) is int for n in span)):
+            raise OptionError(
+                f"{called}: {name} is {value}; wanted is a number, [low, high], or a list of those"
+            )
+        yield span[0], span[1]
+
+
+_DATA = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+
+TABLES: Mapping[str, OrganTable] = MappingProxyType(
+    {name: _table(one, name) for name, one in _DATA["tables"].items()}
+)
+"""The tables of known data sets by name; each one's source stands in ``organs.toml``."""
+
+CHAOS_MR = TABLES["chaos-mr"]
+CHAOS_CT = TABLES["chaos-ct"]
 
 BINARY = OrganTable((Organ("foreground", ((1, 1),)),))
 """A mask of one unnamed organ, already thresholded."""
 
 
-def numbered(values: list[int]) -> OrganTable:
+def numbered(values: Sequence[int]) -> OrganTable:
     """Give a table for label maps of which only the numbers are known: ``label_1``, ..."""
     return OrganTable(tuple(Organ(f"label_{v}", ((v, v),)) for v in sorted(values) if v > 0))
 
 
-PAIRS: tuple[tuple[str, str], ...] = (("right_kidney", "left_kidney"),)
-"""Organs that a mirror across the patient's left-right axis turns into each other."""
+def partner(name: str) -> str | None:
+    """Give the name that an organ bears in a mirror; None where it is no organ of a known pair."""
+    for stem in _DATA["paired"]:
+        for one, other in (("left", "right"), ("right", "left")):
+            for form in ("{side}_{stem}", "{stem}_{side}"):
+                if name == form.format(side=one, stem=stem):
+                    return form.format(side=other, stem=stem)
+    return None
 
 
-def mirror_partners(names: dict[int, str]) -> dict[int, int] | None:
+def mirror_partners(names: Mapping[int, str]) -> dict[int, int] | None:
     """Give the label that each label becomes when the patient's left and right are exchanged.
 
     Parameters
@@ -123,11 +248,11 @@ def mirror_partners(names: dict[int, str]) -> dict[int, int] | None:
         "left" or "right" and its partner is unknown or not among ``names``.
     """
     values = {name: value for value, name in names.items()}
-    partner = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
     changes: dict[int, int] = {}
     for value, name in names.items():
-        if partner.get(name) in values:
-            changes[value] = values[partner[name]]
-        elif name in partner or "left" in name or "right" in name:
+        other = partner(name)
+        if other in values:
+            changes[value] = values[other]
+        elif other is not None or "left" in name or "right" in name:
             return None
     return changes

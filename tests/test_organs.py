@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from medprep.errors import OptionError
@@ -9,10 +11,14 @@ from medprep.organs import (
     BINARY,
     CHAOS_CT,
     CHAOS_MR,
+    TABLES,
     Organ,
     OrganTable,
     mirror_partners,
+    named_table,
     numbered,
+    partner,
+    read_table,
 )
 
 OFFICIAL = {"liver": 63, "right_kidney": 126, "left_kidney": 189, "spleen": 252}
@@ -70,7 +76,76 @@ def test_a_mirror_exchanges_the_kidneys() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [{1: "left_kidney"}, {1: "left_lung", 2: "right_lung"}, {1: "liver", 2: "leftover"}]
+    "names",
+    [{1: "left_kidney"}, {1: "left_ventricle", 2: "right_ventricle"}, {1: "liver", 2: "leftover"}],
 )
 def test_no_mirror_where_it_would_make_a_wrong_label(names: dict[int, str]) -> None:
     assert mirror_partners(names) is None
+
+
+def test_the_tables_of_known_sets() -> None:
+    assert TABLES["btcv"].get("liver").ranges == ((6, 6),)
+    assert TABLES["amos"].names[-1] == "prostate_or_uterus"
+    assert TABLES["msd-liver"].regions == (("whole_liver", ("liver", "liver_tumour")),)
+    assert {str(TABLES["chaos-submission"].get(name)) for name in OFFICIAL} == {
+        f"{name} {level}" for name, level in OFFICIAL.items()
+    }
+    for name, table in TABLES.items():
+        for one in table.names:
+            assert partner(one) is None or partner(one) in table.names, (name, one)
+
+
+OWN = """
+[organs]
+liver = [55, 70]
+tumour = 90
+vessel = [[1, 1], [200, 255]]
+[regions]
+whole_liver = ["liver", "tumour"]
+"""
+
+
+def test_a_table_of_ones_own(tmp_path: Path) -> None:
+    table = read_table(OWN, "own.toml")
+    assert str(table) == "liver 55-70; tumour 90; vessel 1, 200-255"
+    assert table.regions == (("whole_liver", ("liver", "tumour")),)
+    assert table.only((table.get("liver"),)).regions == ()
+    (tmp_path / "own.toml").write_text(OWN)
+    assert named_table(str(tmp_path / "own.toml")) == table
+    assert named_table("chaos-mr") is CHAOS_MR
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("liver = ", "no TOML"),
+        ("[organ]\nliver = 1", "holds organ; wanted is"),
+        ("", "holds nothing"),
+        ("[organs]\nliver = 'x'", "liver is x"),
+        ("[organs]\nliver = [1, 2, 3]", r"liver is \[1, 2, 3\]"),
+        ("[organs]\nliver = true", "liver is True"),
+        ("[organs]\nliver = []", "wanted is a number"),
+        ("[organs]\n'../x' = 1", "the name '../x'"),
+        ("[organs]\na = 1\nb = 1", "share the grey level 1"),
+        ("[organs]\na = 1\n[regions]\nr = ['b']", "the region r holds b"),
+        ("[organs]\na = 1\n[regions]\nr = []", "the region r holds nothing"),
+        ("[organs]\na = 1\n[regions]\na = ['a']", "named twice"),
+        ("[organs]\na = 1\n[regions]\nr = 3", "the region r is 3"),
+    ],
+)
+def test_tables_that_are_none(content: str, reason: str) -> None:
+    with pytest.raises(OptionError, match=reason):
+        read_table(content, "own.toml")
+
+
+def test_tables_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no table of organs 'btvc'; there are chaos-mr"):
+        named_table("btvc")
+    with pytest.raises(OptionError, match="cannot be read"):
+        named_table(str(tmp_path / "none.toml"))
+
+
+def test_the_partner_in_a_mirror() -> None:
+    assert partner("right_kidney") == "left_kidney"
+    assert partner("lung_left") == "lung_right"
+    assert partner("left_ventricle") is None and partner("liver") is None
