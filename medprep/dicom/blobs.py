@@ -7,6 +7,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,21 +61,25 @@ class Blob:
             raise DicomError("cannot be read: no regular file", path=path)
         return cls(str(path), "", status.st_size, status.st_mtime_ns)
 
-    def open(self) -> BinaryIO:
-        """Open it for reading at any place.
+    @contextmanager
+    def open(self, at: int = 0) -> Iterator[BinaryIO]:
+        """Open it for a ``with`` block that reads from ``at``, or moves elsewhere.
 
         Raises
         ------
         DicomError
-            If it cannot be read or was changed since it was found.
+            If it cannot be read, also later in the block, or was changed since it was found.
         """
-        if self.member:
-            return io.BytesIO(_member(self))
         try:
-            handle = _File(self.path)
-            status = os.fstat(handle.fileno())
+            with io.BytesIO(_member(self)) if self.member else self._file() as handle:
+                handle.seek(at)
+                yield handle
         except OSError as error:
-            raise DicomError(f"cannot be read: {error.strerror}", path=self.path) from error
+            raise DicomError(f"cannot be read: {error.strerror}", path=str(self)) from error
+
+    def _file(self) -> BinaryIO:
+        handle = _File(self.path)
+        status = os.fstat(handle.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns):
             handle.close()
             raise DicomError(
@@ -90,12 +95,8 @@ class Blob:
         DicomError
             As `open`.
         """
-        with self.open() as handle:
-            try:
-                handle.seek(at)
-                return handle.read(count)
-            except OSError as error:
-                raise DicomError(f"cannot be read: {error.strerror}", path=str(self)) from error
+        with self.open(at) as handle:
+            return handle.read(count)
 
     def read_into(self, memory: memoryview, at: int) -> int:
         """Read bytes from ``at`` into ``memory`` and give how many there were.
@@ -105,12 +106,8 @@ class Blob:
         DicomError
             As `open`.
         """
-        with self.open() as handle:
-            try:
-                handle.seek(at)
-                return handle.readinto(memory)  # type: ignore[attr-defined, no-any-return]
-            except OSError as error:
-                raise DicomError(f"cannot be read: {error.strerror}", path=str(self)) from error
+        with self.open(at) as handle:
+            return handle.readinto(memory)  # type: ignore[attr-defined, no-any-return]
 
 
 class _File(io.FileIO):

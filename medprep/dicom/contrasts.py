@@ -222,19 +222,34 @@ def _repeated(slices: Sequence[SliceHeader], suffix: str) -> list[Stack]:
     shown = places(slices)
     if len({len(place) for place in shown}) == 1:
         ranked = zip(*(sorted(place, key=_when) for place in shown), strict=True)
-        return _numbered([list(one) for one in ranked], suffix)
-    for place, split in enumerate(_SPLITS):
-        classes = _classes(slices, split)
-        whole = all(crowd(part) == 1 and _is_even(part) for part in classes.values())
-        if split.of_time and whole:  # acquisitions that overlap
-            return _by_class(classes, split, suffix, place)
+        return _numbered([list(one) for one in ranked], suffix, _doubts(shown))
+    for number, split in enumerate(_SPLITS):
+        if split.of_time:
+            classes = _classes(slices, split)
+            if all(crowd(part) == 1 and _is_even(part) for part in classes.values()):
+                return _by_class(classes, split, suffix, number)  # acquisitions that overlap
     times = _passes(slices, shown)
-    return _numbered(times, suffix) if times else [Stack(tuple(slices), suffix)]
+    return _numbered(times, suffix, _doubts(shown)) if times else [Stack(tuple(slices), suffix)]
 
 
 def _when(one: SliceHeader) -> tuple[Any, ...]:
     values = [split.value_of(one) for split in _SPLITS if split.of_time]
     return (*((value is not None, 0 if value is None else value) for value in values), one.instance)
+
+
+def _doubts(shown: Sequence[Sequence[SliceHeader]]) -> tuple[str, ...]:
+    """Say why pictures of one place may be no time points after all."""
+    if any(len({_when(one) for one in place}) < len(place) for place in shown):
+        return (
+            "nothing in the headers tells pictures of one place apart: they are in the order of "
+            "file names",
+        )
+    if len(shown) == 1:  # any time that differed would have parted them
+        return (
+            f"{len(shown[0])} slices at one position, told apart by InstanceNumber only: are "
+            "their positions wrong?",
+        )
+    return ()
 
 
 def _passes(
@@ -254,10 +269,17 @@ def _passes(
     return times if whole else []
 
 
-def _numbered(times: Sequence[Sequence[SliceHeader]], suffix: str) -> list[Stack]:
+def _numbered(
+    times: Sequence[Sequence[SliceHeader]], suffix: str, notes: tuple[str, ...]
+) -> list[Stack]:
     most = max(map(len, times))
     return [
-        Stack(tuple(members), f"{suffix}_t{number:03d}", _short_notes(len(members), most), number)
+        Stack(
+            tuple(members),
+            f"{suffix}_t{number:03d}",
+            (*_short_notes(len(members), most), *notes),
+            number,
+        )
         for number, members in enumerate(times, 1)
     ]
 

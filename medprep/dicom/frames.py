@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.dicom.dictionary import WANTED, Kind, Tags
+from medprep.dicom.values import needed
 from medprep.errors import DicomError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_GRADIENT = "MRDiffusionSequence/DiffusionGradientDirectionSequence"
 _GROUPS: tuple[tuple[str, str, str], ...] = (
     ("PlanePositionSequence", "ImagePositionPatient", "ImagePositionPatient"),
     ("PlanePositionVolumeSequence", "ImagePositionVolume", "ImagePositionPatient"),
@@ -33,18 +33,15 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     ("FrameVOILUTSequence", "WindowCenter", "WindowCenter"),
     ("FrameVOILUTSequence", "WindowWidth", "WindowWidth"),
     ("FrameContentSequence", "StackID", "StackID"),
-    ("FrameContentSequence", "InStackPositionNumber", "InStackPositionNumber"),
     ("FrameContentSequence", "TemporalPositionIndex", "TemporalPositionIdentifier"),
     ("FrameContentSequence", "FrameAcquisitionNumber", "AcquisitionNumber"),
     ("FrameContentSequence", "FrameAcquisitionDateTime", "AcquisitionTime"),
-    ("FrameContentSequence", "DimensionIndexValues", "DimensionIndexValues"),
     ("MRImageFrameTypeSequence", "FrameType", "ImageType"),
     ("MRImageFrameTypeSequence", "ComplexImageComponent", "ComplexImageComponent"),
     ("CTImageFrameTypeSequence", "FrameType", "ImageType"),
     ("PETFrameTypeSequence", "FrameType", "ImageType"),
     ("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
     ("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
-    (_GRADIENT, "DiffusionGradientOrientation", "DiffusionGradientOrientation"),
     ("MRTimingAndRelatedParametersSequence", "RepetitionTime", "RepetitionTime"),
     ("MRTimingAndRelatedParametersSequence", "FlipAngle", "FlipAngle"),
     ("MRTimingAndRelatedParametersSequence", "EchoTrainLength", "EchoTrainLength"),
@@ -61,7 +58,7 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     ("CTReconstructionSequence", "ConvolutionKernel", "ConvolutionKernel"),
 )
 """Functional group, attribute in it, and the single-frame keyword that means the same."""
-_PATHS = tuple(dict.fromkeys(group for group, _, _ in _GROUPS))
+_GROUP_NAMES = tuple(dict.fromkeys(group for group, _, _ in _GROUPS))
 _SINGLE: tuple[str | int, ...] = (
     0x2005140F,
     "UnassignedSharedConvertedAttributesSequence",
@@ -73,25 +70,19 @@ _FROM_SINGLE = {
     tag: (keyword, kind)
     for tag, (keyword, kind) in WANTED.items()
     if keyword in {
-        "AcquisitionDate", "AcquisitionMatrix", "AcquisitionNumber", "AcquisitionTime",
-        "ConvolutionKernel", "DiffusionBValue", "DiffusionGradientOrientation", "EchoNumbers",
-        "EchoTime", "EchoTrainLength", "ExposureTime", "FlipAngle", "GEBValue",
-        "GantryDetectorTilt", "ImageIndex", "ImageType", "ImagingFrequency",
+        "AcquisitionDate", "AcquisitionNumber", "AcquisitionTime", "ConvolutionKernel",
+        "DiffusionBValue", "EchoNumbers", "EchoTime", "EchoTrainLength", "ExposureTime",
+        "FlipAngle", "GEBValue", "ImageIndex", "ImageType", "ImagingFrequency",
         "InPlanePhaseEncodingDirection", "InversionTime", "KVP", "MRAcquisitionType",
         "MagneticFieldStrength", "NumberOfAverages", "NumberOfPhaseEncodingSteps",
         "PercentPhaseFieldOfView", "PercentSampling", "PhilipsBValue", "PixelBandwidth",
         "RepetitionTime", "RescaleIntercept", "RescaleSlope", "ScanOptions", "ScanningSequence",
-        "SequenceVariant", "SiemensBValue", "SiemensGradient", "SliceThickness",
-        "SpacingBetweenSlices", "TemporalPositionIdentifier", "TriggerTime", "XRayTubeCurrent",
+        "SequenceVariant", "SiemensBValue", "SliceThickness", "SpacingBetweenSlices",
+        "TemporalPositionIdentifier", "TriggerTime", "XRayTubeCurrent",
     }
 }  # fmt: skip
 """How it was taken; not where it lies: Philips' private positions differ by half a pixel."""
-_KINDS: dict[str, Kind] = {
-    **dict(WANTED.values()),
-    "StackID": "text",
-    "InStackPositionNumber": "number",
-    "DimensionIndexValues": "numbers",
-}
+_KINDS: dict[str, Kind] = {**dict(WANTED.values()), "StackID": "text"}
 _SAME_MM = 1e-2
 _UPRIGHT = 0.999
 
@@ -154,10 +145,10 @@ def _numbered(tags: Tags, number: int) -> Tags:
 
 def _groups(source: Dataset) -> Tags:
     """Give what functional groups say; of two that mean the same, the first in the table."""
-    items = {path: _item(source, path) for path in _PATHS}
+    items = {group: _item(source, group) for group in _GROUP_NAMES}
     found: Tags = {}
-    for path, attribute, keyword in _GROUPS:
-        item = items[path]
+    for group, attribute, keyword in _GROUPS:
+        item = items[group]
         if item is not None and keyword not in found:
             value = _value(item, attribute, _KINDS[keyword])
             if value is not None:
@@ -167,12 +158,9 @@ def _groups(source: Dataset) -> Tags:
     return found
 
 
-def _item(source: Dataset, path: str) -> Dataset | None:
-    item: Dataset | None = source
-    for name in path.split("/"):
-        items = item.get(name) if item is not None else None
-        item = items[0] if items else None
-    return item
+def _item(source: Dataset, name: str) -> Dataset | None:
+    items = source.get(name)
+    return items[0] if items else None
 
 
 def _single(source: Dataset) -> Tags:
@@ -244,8 +232,8 @@ def _detector(dataset: Dataset) -> Tags:
 
 def _positions(dataset: Dataset, tags: Tags, count: int) -> NDArray[np.float64] | None:
     """(frames, 3): where the frames lie, or None where nobody knows."""
-    start = np.array(_row(tags, "ImagePositionPatient", 3))
-    cosines = np.array(_row(tags, "ImageOrientationPatient", 6))
+    start = np.array(needed(tags, "ImagePositionPatient", 3))
+    cosines = np.array(needed(tags, "ImageOrientationPatient", 6))
     normal = np.cross(cosines[:3], cosines[3:])
     grid = _vector(dataset, "GridFrameOffsetVector", count)
     places = _vector(dataset, "SliceVector", count)
@@ -269,10 +257,3 @@ def _vector(dataset: Dataset, name: str, count: int) -> NDArray[np.float64] | No
         found = len(value) if isinstance(value, tuple) else repr(value)[:40]
         raise DicomError(f"{count} frames, but the values of {name} are {found}")
     return np.array(value)
-
-
-def _row(tags: Tags, name: str, count: int) -> tuple[float, ...]:
-    value = tags[name]
-    if not isinstance(value, tuple) or len(value) != count:
-        raise DicomError(f"{name} is {repr(value)[:80]}; wanted are {count} numbers")
-    return value

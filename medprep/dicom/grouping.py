@@ -20,6 +20,8 @@ from medprep.dicom.places import alike, steps_mm
 from medprep.dicom.records import Plane, SliceHeader
 from medprep.files import natural_key
 
+_KINDS = "sizes, directions or kinds of pixel"
+
 
 def group(slices: Iterable[SliceHeader]) -> list[Stack]:
     """Sort the slices of a whole tree into stacks.
@@ -33,7 +35,8 @@ def group(slices: Iterable[SliceHeader]) -> list[Stack]:
     series: dict[Hashable, list[SliceHeader]] = defaultdict(list)
     for one in sorted(slices, key=_in_files):
         origin = one.origin
-        series[origin.patient, origin.study, origin.series, origin.modality].append(one)
+        uid = origin.series or origin.number  # some exports strip the one and keep the other
+        series[origin.patient, origin.study, uid, origin.modality].append(one)
     stacks = []
     for members in _joined_singles(list(series.values())):
         parts = _by_plane(members)
@@ -42,7 +45,7 @@ def group(slices: Iterable[SliceHeader]) -> list[Stack]:
             for stack in split_contrasts(part):
                 notes = stack.notes
                 if view:
-                    notes = (*notes, f"one of {len(parts)} sizes or directions in its series")
+                    notes = (*notes, f"one of {len(parts)} {_KINDS} in its series")
                 stacks.append(replace(stack, suffix=view + stack.suffix, notes=notes))
     return sorted(stacks, key=_order)
 

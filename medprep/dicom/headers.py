@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from medprep.dicom.dictionary import Tags
 from medprep.dicom.makers import b_value
 from medprep.dicom.records import Contrast, Encoding, Origin, Plane, SliceHeader
 from medprep.dicom.roles import IMAGE, NO_PIXELS, OPTIONAL, STORAGE, claims_picture, role_of
-from medprep.dicom.tags import Record, read_dataset, read_tags
+from medprep.dicom.tags import ENDINGS, MARK, MARK_AT, Record, read_dataset, read_tags
+from medprep.dicom.values import hint, hints, needed, needed_if_there, whole_hint
 from medprep.errors import DicomError
 
 LARGEST_SIDE = 16384
@@ -21,7 +23,6 @@ LARGEST_SIDE = 16384
 _FRAMED = {"2.1", "2.2", "4.1", "4.3", "4.4", "6.2", "12.1.1", "12.2.1", "13.1.1", "128.1", "130"}
 """Storage classes whose frames are described one by one (PS3.3 C.7.6.16): Enhanced CT, MR, ..."""
 _FLOAT_NOISE = 1e-2
-_MARK_AT = 128
 
 
 def read_slices(blob: Blob) -> tuple[str, list[SliceHeader]]:
@@ -43,15 +44,25 @@ def read_slices(blob: Blob) -> tuple[str, list[SliceHeader]]:
     """
     record = read_tags(blob)
     role = role_of(record.tags)
-    if role == NO_PIXELS and claims_picture(record.tags):
-        raise DicomError(
-            "a picture without Rows or Columns: is the file cut short?", path=str(blob)
-        )
-    if role != IMAGE and role not in OPTIONAL:
-        return role, []
-    if record.pixels_bytes == 0:
-        raise DicomError("a picture without pixel data: is the file cut short?", path=str(blob))
-    return role, [_slice(tags, record, blob, role) for tags in slice_tags(record, blob)]
+    with _naming(blob):
+        if role == NO_PIXELS and claims_picture(record.tags):
+            raise DicomError("a picture without Rows or Columns: is the file cut short?")
+        if role != IMAGE and role not in OPTIONAL:
+            return role, []
+        if record.pixels_bytes == 0:
+            raise DicomError("a picture without pixel data: is the file cut short?")
+        return role, [_slice(tags, record, blob, role) for tags in slice_tags(record, blob)]
+
+
+@contextmanager
+def _naming(blob: Blob) -> Iterator[None]:
+    """Name the file in errors that do not."""
+    try:
+        yield
+    except DicomError as error:
+        if error.path:
+            raise
+        raise DicomError(error.message, path=str(blob)) from error
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -62,14 +73,14 @@ def looks_like_dicom(path: Path) -> bool:
     """
     if path.name.startswith("._"):
         return False
-    if path.suffix.casefold() in (".dcm", ".dicom", ".ima"):
+    if path.name.casefold().endswith(ENDINGS):
         return True
     if not path.is_file():
         return False
     try:
         with path.open("rb") as handle:
-            handle.seek(_MARK_AT)
-            return handle.read(4) == b"DICM"
+            handle.seek(MARK_AT)
+            return handle.read(len(MARK)) == MARK
     except OSError:
         return True
 
@@ -82,23 +93,17 @@ def slice_tags(record: Record, blob: Blob) -> list[Tags]:
     DicomError
         If the header does not say how the slices lie in the file.
     """
-    try:
-        return _parted(record, blob)
-    except DicomError as error:
-        raise DicomError(error.message, path=error.path or str(blob)) from error
-
-
-def _parted(record: Record, blob: Blob) -> list[Tags]:
     tags = record.tags
     frames = tags.get("NumberOfFrames", 1.0)
-    if frames != 1.0 or str(tags.get("SOPClassUID", "")).removeprefix(STORAGE) in _FRAMED:
-        from medprep.dicom.frames import frame_tags
+    with _naming(blob):
+        if frames != 1.0 or str(tags.get("SOPClassUID", "")).removeprefix(STORAGE) in _FRAMED:
+            from medprep.dicom.frames import frame_tags
 
-        return frame_tags(read_dataset(blob), tags, _most_frames(record, blob))
-    if "MOSAIC" in tags.get("ImageType", ()):
-        from medprep.dicom.mosaic import tile_tags
+            return frame_tags(read_dataset(blob), tags, _most_frames(record, blob))
+        if "MOSAIC" in tags.get("ImageType", ()):
+            from medprep.dicom.mosaic import tile_tags
 
-        return tile_tags(tags)
+            return tile_tags(tags)
     return [tags]
 
 
@@ -113,38 +118,35 @@ def _most_frames(record: Record, blob: Blob) -> int:
 
 
 def _positive(tags: Tags, name: str) -> float:
-    value = tags.get(name, 1.0)
-    return value if isinstance(value, float) and value > 0 and math.isfinite(value) else 1.0
+    value = hint(tags, name)
+    return value if value is not None and value > 0 else 1.0
 
 
 def _slice(tags: Tags, record: Record, blob: Blob, role: str) -> SliceHeader:
-    path = str(blob)
     position = None
     if "ImagePositionPatient" in tags and "ImageOrientationPatient" in tags:
-        position = _numbers(tags, "ImagePositionPatient", path, 3)
-    slope = _optional(tags, "RescaleSlope", path)
+        position = needed(tags, "ImagePositionPatient", 3)
+    slope = needed_if_there(tags, "RescaleSlope")
     tile = None
     if "TileRow" in tags:
         whole = (int(record.tags["Rows"]), int(record.tags["Columns"]))
         tile = (tags["TileRow"], tags["TileColumn"], *whole)
-    frames = record.tags.get("NumberOfFrames", 1.0)
     return SliceHeader(
         blob,
         tags.get("FrameIndex", 0),
         tile,
-        int(frames) if isinstance(frames, float) and math.isfinite(frames) else 1,
-        _plane(tags, path, placed=position is not None),
-        _encoding(tags, path),
+        whole_hint(record.tags, "NumberOfFrames") or 1,
+        _plane(tags, placed=position is not None),
+        _encoding(tags),
         _origin(tags, role),
         _contrast(tags),
         position,
         1.0 if slope is None or slope == 0 else slope,
-        _optional(tags, "RescaleIntercept", path) or 0.0,
-        abs(_hint(tags, "SliceThickness") or 0.0),
-        abs(_hint(tags, "SpacingBetweenSlices") or 0.0),
+        needed_if_there(tags, "RescaleIntercept") or 0.0,
+        abs(hint(tags, "SliceThickness") or 0.0),
+        abs(hint(tags, "SpacingBetweenSlices") or 0.0),
         _window(tags),
-        int(_hint(tags, "InstanceNumber") or 0),
-        str(tags.get("SOPInstanceUID", "")),
+        whole_hint(tags, "InstanceNumber"),
         record.pixels_at,
         record.pixels_bytes,
     )
@@ -156,53 +158,53 @@ def _shared(record: Any) -> Any:
     return record
 
 
-def _plane(tags: Tags, path: str, *, placed: bool) -> Plane:
-    rows, columns = (_numbers(tags, name, path, 1)[0] for name in ("Rows", "Columns"))
+def _plane(tags: Tags, *, placed: bool) -> Plane:
+    rows, columns = (needed(tags, name, 1)[0] for name in ("Rows", "Columns"))
     if not (1 <= rows <= LARGEST_SIDE and 1 <= columns <= LARGEST_SIDE):
-        raise DicomError(f"{rows:g} x {columns:g} pixels; at most {LARGEST_SIDE} a side", path=path)
+        raise DicomError(f"{rows:g} x {columns:g} pixels; at most {LARGEST_SIDE} a side")
     along_row, along_column = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
     if placed:
-        cosines = _numbers(tags, "ImageOrientationPatient", path, 6)
+        cosines = needed(tags, "ImageOrientationPatient", 6)
         along_row, along_column = cosines[:3], cosines[3:]  # type: ignore[assignment]
         lengths = math.hypot(*along_row), math.hypot(*along_column)
         lean = sum(a * b for a, b in zip(along_row, along_column, strict=True))
         if max(abs(n - 1) for n in lengths) > _FLOAT_NOISE or abs(lean) > _FLOAT_NOISE:
-            raise DicomError(f"direction cosines are not orthonormal: {list(cosines)}", path=path)
-    spacing, known = _spacing(tags, path, placed=placed)
+            raise DicomError(f"direction cosines are not orthonormal: {list(cosines)}")
+    spacing, known = _spacing(tags, placed=placed)
     return _shared(Plane(int(rows), int(columns), along_row, along_column, spacing, known))  # type: ignore[no-any-return]
 
 
-def _spacing(tags: Tags, path: str, *, placed: bool) -> tuple[tuple[float, ...], bool]:
+def _spacing(tags: Tags, *, placed: bool) -> tuple[tuple[float, ...], bool]:
     """Give the pixel spacing; a projection may state it at the detector (0018,1164)."""
     if placed or "PixelSpacing" in tags:
-        spacing = _numbers(tags, "PixelSpacing", path, 2)
+        spacing = needed(tags, "PixelSpacing", 2)
         if min(spacing) <= 0:
-            raise DicomError(f"pixel spacing {spacing}; wanted is above 0", path=path)
+            raise DicomError(f"pixel spacing {spacing}; wanted is above 0")
         return spacing, True
-    at_detector = _row(tags, "ImagerPixelSpacing")
+    at_detector = hints(tags, "ImagerPixelSpacing")
     if len(at_detector) == 2 and min(at_detector) > 0:
         return at_detector, True
-    aspect = _row(tags, "PixelAspectRatio")
+    aspect = hints(tags, "PixelAspectRatio")
     if len(aspect) == 2 and min(aspect) > 0:
         return (aspect[0] / aspect[1], 1.0), False
     return (1.0, 1.0), False
 
 
-def _encoding(tags: Tags, path: str) -> Encoding:
+def _encoding(tags: Tags) -> Encoding:
     numbers = {
-        name: int(_optional(tags, name, path) or default)
+        name: int(needed_if_there(tags, name) or default)
         for name, default in (
             ("SamplesPerPixel", 1), ("PlanarConfiguration", 0), ("BitsAllocated", 16),
             ("PixelRepresentation", 0),
         )
     }  # fmt: skip
     allocated = numbers["BitsAllocated"]
-    stored = int(_optional(tags, "BitsStored", path) or allocated)
-    high = _optional(tags, "HighBit", path)
+    stored = int(needed_if_there(tags, "BitsStored") or allocated)
+    high = needed_if_there(tags, "HighBit")
     high_bit = stored - 1 if high is None else int(high)
     known = (32, 64) if "FloatPixels" in tags else (1, 8, 16, 32, 64)
     if allocated not in known or not 0 < stored <= allocated:
-        raise DicomError(f"{stored} bits stored in {allocated}", path=path)
+        raise DicomError(f"{stored} bits stored in {allocated}")
     if not stored - 1 <= high_bit < allocated:
         high_bit = stored - 1
     record = Encoding(
@@ -229,7 +231,7 @@ def _origin(tags: Tags, role: str) -> Origin:
         str(tags.get("StudyInstanceUID", "")),
         time,
         str(tags.get("SeriesInstanceUID", "")),
-        int(_hint(tags, "SeriesNumber") or 0),
+        whole_hint(tags, "SeriesNumber"),
         str(tags.get("Modality", "")),
         str(tags.get("SeriesDescription", "")),
         role,
@@ -243,13 +245,13 @@ def _contrast(tags: Tags) -> Contrast:
     record = Contrast(
         tuple(kinds) if isinstance(kinds, tuple) else (str(kinds),),
         component,
-        _hint(tags, "EchoTime") or None,  # computed pictures write 0
+        hint(tags, "EchoTime") or None,  # computed pictures write 0
         b_value(tags),
-        _hint(tags, "InversionTime"),
+        hint(tags, "InversionTime"),
         str(tags.get("StackID", "")),
-        _first(_hint(tags, name) for name in ("TemporalPositionIdentifier", "ImageIndex")),
-        _hint(tags, "TriggerTime"),
-        _hint(tags, "AcquisitionNumber"),
+        _first(hint(tags, name) for name in ("TemporalPositionIdentifier", "ImageIndex")),
+        hint(tags, "TriggerTime"),
+        hint(tags, "AcquisitionNumber"),
         f"{tags.get('AcquisitionDate', '')}{tags.get('AcquisitionTime', '')}",
     )
     return _shared(record)  # type: ignore[no-any-return]
@@ -260,41 +262,8 @@ def _first(values: Iterable[float | None]) -> float | None:
 
 
 def _window(tags: Tags) -> tuple[float, float] | None:
-    centre, width = (_row(tags, name) for name in ("WindowCenter", "WindowWidth"))
+    centre, width = (hints(tags, name) for name in ("WindowCenter", "WindowWidth"))
     if not centre or not width or width[0] < 1:
         return None
     # Bounds of the linear function of PS3.3 C.11.2.1.2.1.
     return centre[0] - 0.5 - (width[0] - 1) / 2, centre[0] - 0.5 + (width[0] - 1) / 2
-
-
-def _row(tags: Tags, name: str) -> tuple[float, ...]:
-    """Give a row of finite numbers that no voxel depends on; none where it is unusable."""
-    value = tags.get(name)
-    usable = isinstance(value, tuple) and all(map(math.isfinite, value))
-    return value if usable and value is not None else ()
-
-
-def _hint(tags: Tags, name: str) -> float | None:
-    """Give a number that no voxel depends on; None where it is unusable."""
-    value = tags.get(name)
-    return value if isinstance(value, float) and math.isfinite(value) else None
-
-
-def _optional(tags: Tags, name: str, path: str) -> float | None:
-    return None if name not in tags else _numbers(tags, name, path, 1)[0]
-
-
-def _numbers(tags: Tags, name: str, path: str, count: int) -> tuple[float, ...]:
-    value = tags.get(name)
-    if isinstance(value, float):
-        value = (value,)
-    if not isinstance(value, tuple) or len(value) != count:
-        raise DicomError(f"{name} is {_shown(value)}; wanted are {count} numbers", path=path)
-    if not all(map(math.isfinite, value)):
-        raise DicomError(f"{name} is {_shown(value)}; wanted are finite numbers", path=path)
-    return value
-
-
-def _shown(value: object) -> str:
-    """Quote a value in a message, never a whole block of rubbish."""
-    return "missing" if value is None else repr(value)[:80]

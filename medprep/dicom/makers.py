@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from medprep.dicom.dictionary import Tags
+from medprep.dicom.values import hint, hints
 
 _MAKERS = {
     "Agfa": ("agfa",),
@@ -28,10 +28,9 @@ _MAKERS = {
     "UIH": ("uih", "unitedimaging"),
 }
 """Maker as dcm2niix spells it, to how Manufacturer may begin, letters only."""
-
-
 _OWN_B_VALUE = {"Siemens": "SiemensBValue", "Philips": "PhilipsBValue"}
 _OWN = {*_OWN_B_VALUE.values(), "GEBValue"}
+_LARGEST_B = 1e6
 _SEVERAL = 1e5
 """General Electric adds 10^9 to say that a b-value is one of several."""
 
@@ -50,16 +49,11 @@ def b_value(tags: Tags) -> float | None:
 
     A maker's element is read of that maker only; elsewhere its number means something else.
     """
-    found = _number(tags.get("DiffusionBValue"))
+    found = hint(tags, "DiffusionBValue")
     own = maker(tags) if found is None and not _OWN.isdisjoint(tags) else None
     if own in _OWN_B_VALUE:
-        found = _number(tags.get(_OWN_B_VALUE[own]))
-    coded = tags.get("GEBValue")
-    if own == "GE" and isinstance(coded, tuple) and coded:
-        first = _number(coded[0])
-        found = None if first is None else first % _SEVERAL
-    return None if found is None or found < 0 else found
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, float) and math.isfinite(value) else None
+        found = hint(tags, _OWN_B_VALUE[own])
+    coded = hints(tags, "GEBValue")
+    if own == "GE" and coded:
+        found = coded[0] % _SEVERAL
+    return found if found is not None and 0 <= found <= _LARGEST_B else None

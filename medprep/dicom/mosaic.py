@@ -13,6 +13,7 @@ import struct
 import numpy as np
 
 from medprep.dicom.dictionary import Tags
+from medprep.dicom.values import hint, needed
 from medprep.errors import DicomError
 
 _MARK = b"SV10"
@@ -38,7 +39,7 @@ def tile_tags(tags: Tags) -> list[Tags]:
     """
     header = csa_values(tags.get("SiemensImageHeader", b""), (_COUNT, _NORMAL))
     stated = _numbers(header, _COUNT, 1)[0]
-    whole = np.array([_whole(tags, "Rows"), _whole(tags, "Columns")])
+    whole = np.array([int(needed(tags, name, 1)[0]) for name in ("Rows", "Columns")])
     if not 1 <= stated <= _MOST_TILES or stated % 1:
         raise DicomError(f"a mosaic of {stated:g} tiles; wanted are 1 to {_MOST_TILES}")
     count = int(stated)
@@ -64,7 +65,7 @@ def tile_tags(tags: Tags) -> list[Tags]:
 
 def _normal(tags: Tags, stated: tuple[float, ...]) -> np.ndarray:
     """Give the direction from tile to tile: across the slices, whichever way."""
-    cosines = np.array(_row(tags, "ImageOrientationPatient", 6))
+    cosines = np.array(needed(tags, "ImageOrientationPatient", 6))
     normal = np.array(stated)
     across = float(normal @ np.cross(cosines[:3], cosines[3:]))
     if abs(abs(across) - 1) > _FLOAT_NOISE or abs(np.linalg.norm(normal) - 1) > _FLOAT_NOISE:
@@ -77,33 +78,20 @@ def _first_position(tags: Tags, whole: np.ndarray, tile: np.ndarray) -> np.ndarr
 
     The header gives the corner that the whole picture would have if it lay centred on the tile.
     """
-    corner = np.array(_row(tags, "ImagePositionPatient", 3))
-    cosines = np.array(_row(tags, "ImageOrientationPatient", 6))
-    spacing = np.array(_row(tags, "PixelSpacing", 2))
+    corner = np.array(needed(tags, "ImagePositionPatient", 3))
+    cosines = np.array(needed(tags, "ImageOrientationPatient", 6))
+    spacing = np.array(needed(tags, "PixelSpacing", 2))
     aside = (whole - tile) / 2 * spacing
     place: np.ndarray = corner + aside[0] * cosines[3:] + aside[1] * cosines[:3]
     return place
 
 
 def _step_mm(tags: Tags) -> float:
-    step = tags.get("SpacingBetweenSlices", tags.get("SliceThickness"))
-    if not isinstance(step, float) or not math.isfinite(step) or step <= 0:
+    named = "SpacingBetweenSlices" if "SpacingBetweenSlices" in tags else "SliceThickness"
+    step = hint(tags, named)
+    if step is None or step <= 0:
         raise DicomError(f"a mosaic whose slices are {step} mm apart; wanted is above 0")
     return step
-
-
-def _whole(tags: Tags, name: str) -> int:
-    value = tags.get(name)
-    if not isinstance(value, float) or not math.isfinite(value) or value < 1:
-        raise DicomError(f"{name} is {value}; wanted is a number above 0")
-    return int(value)
-
-
-def _row(tags: Tags, name: str, count: int) -> tuple[float, ...]:
-    value = tags.get(name)
-    if not isinstance(value, tuple) or len(value) != count or not np.isfinite(value).all():
-        raise DicomError(f"a mosaic whose {name} is {str(value)[:60]}; wanted are {count} numbers")
-    return value
 
 
 def _numbers(header: dict[str, tuple[str, ...]], name: str, count: int) -> tuple[float, ...]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from medprep.dicom.grouping import Stack
 
-KEY_BYTES = 32
 _DIGITS = 10
 
 

@@ -146,7 +146,7 @@ def _native(
 def _decoded(
     blob: Blob, encoding: Encoding, at: int, rows: int, columns: int, frame: int, frames: int
 ) -> NDArray[Any]:
-    """Decode with pydicom and its plugins."""
+    """Decode what does not lie in plain rows of little-endian numbers."""
     whole = rows * columns * encoding.samples * encoding.allocated // 8
     if encoding.syntax in _NATIVE:
         held = len(inflated(blob)) if encoding.syntax == DEFLATED else blob.size
@@ -179,7 +179,7 @@ def _encapsulated(blob: Blob, at: int) -> bytes:
 
 
 def _by_dataset(blob: Blob, encoding: Encoding, frame: int | None) -> NDArray[Any]:
-    """Decode what is not compressed but lies otherwise than in rows of little-endian numbers."""
+    """Decode what is not compressed: bits, planes of colours, big-endian numbers."""
     from pydicom.pixels import pixel_array
 
     dataset = _dataset(blob)

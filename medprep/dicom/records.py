@@ -112,8 +112,6 @@ class SliceHeader:
         VOI window as (low, high) in rescaled values (0028,1050), (0028,1051), or None.
     instance
         (0020,0013), or 0.
-    uid
-        (0008,0018). Private.
     pixels_at, pixels_bytes
         Where the pixel data lies, as in `Record`.
     """
@@ -133,6 +131,5 @@ class SliceHeader:
     between_mm: float
     window: tuple[float, float] | None
     instance: int
-    uid: str
     pixels_at: int
     pixels_bytes: int

@@ -28,14 +28,17 @@ _BY_CLASS: tuple[tuple[str, str], ...] = (
     (STORAGE + "104.", "document"),
     (STORAGE + "9.", "waveform"),
     (STORAGE + "4.2", "MR spectroscopy"),
+    (STORAGE + "8", "overlay"),
     (STORAGE + "91.", "annotations"),
     (STORAGE + "77.1.6", "whole-slide microscopy"),
+    (STORAGE + "77.1.5.3", "stereometric relationship"),
     (STORAGE + "77.1.1.1", "video"),
     (STORAGE + "77.1.2.1", "video"),
     (STORAGE + "77.1.4.1", "video"),
 )
 _PICTURES = frozenset(("1", "2", "3", "4", "6", "7", "12", "13", "20", "77", "128", "130"))
 """First numbers behind `STORAGE` of the classes that are pictures once those above are taken."""
+_CAPTURES = "7"
 NO_PIXELS = "object without pixels"
 SECONDARY_CAPTURE = "secondary capture"
 LOCALIZER = "localizer"
@@ -47,12 +50,16 @@ IMAGE = "image"
 
 def claims_picture(tags: Tags) -> bool:
     """Tell whether its storage class is one of pictures, whatever else the header holds."""
-    uid = _class_of(tags)
-    return uid.startswith(STORAGE) and uid[len(STORAGE) :].split(".")[0] in _PICTURES
+    return _family(_class_of(tags)) in _PICTURES
 
 
 def _class_of(tags: Tags) -> str:
     return str(tags.get("SOPClassUID", tags.get("MediaStorageSOPClassUID", "")))
+
+
+def _family(uid: str) -> str:
+    """Give the first number behind `STORAGE`, or ``""`` for another class."""
+    return uid[len(STORAGE) :].partition(".")[0] if uid.startswith(STORAGE) else ""
 
 
 def role_of(tags: Tags) -> str:
@@ -70,7 +77,7 @@ def role_of(tags: Tags) -> str:
     if "LOCALIZER" in tags.get("ImageType", ()):
         return LOCALIZER
     placed = "ImagePositionPatient" in tags and "ImageOrientationPatient" in tags
-    if uid.startswith(STORAGE + "7") and uid[len(STORAGE) :].split(".")[0] == "7" and not placed:
+    if _family(uid) == _CAPTURES and not placed:
         return SECONDARY_CAPTURE
     colours = str(tags.get("PhotometricInterpretation", "MONOCHROME2"))
     if tags.get("SamplesPerPixel", 1.0) != 1.0 or not colours.startswith("MONOCHROME"):

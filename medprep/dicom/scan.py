@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from medprep.dicom.blobs import Blob, is_archive, members
 from medprep.dicom.headers import read_slices
@@ -159,7 +159,7 @@ def _read(path: Path) -> _Result:
 
 
 def _read_blob(blob: Blob) -> _Result:
-    name = (blob.member or blob.path).rpartition("/")[2]
+    name = PurePath(blob.member or blob.path).name
     if name.startswith("._") or f"{_SHADOW}/" in blob.member:  # what macOS leaves beside a file
         return _Result(str(blob), _STRANGER)
     try:

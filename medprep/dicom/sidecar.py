@@ -6,13 +6,13 @@ into a header (a name in ImageType, say) cannot come out.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medprep.dicom.dictionary import Tags
 from medprep.dicom.makers import b_value, maker
+from medprep.dicom.values import hint
 from medprep.geometry import Geometry
 from medprep.version import VERSION
 
@@ -137,7 +137,7 @@ def sidecar(
         "ConvolutionKernel": _kernel(tags.get("ConvolutionKernel")),
     }
     for key, (keyword, factor) in _NUMBERS.items():
-        value = _number(tags.get(keyword))
+        value = hint(tags, keyword)
         # Headers write 0 for what they do not know; none of these quantities can be 0.
         record[key] = None if value is None or value <= 0 else _rounded(value * factor)
     diffusion = b_value(tags)
@@ -180,11 +180,6 @@ def _kernel(value: object) -> str | list[str] | None:
     parts = _parts(value)
     known = frozenset(part for part in parts if part in _KERNELS or _KERNEL.fullmatch(part))
     return _few(parts, known)
-
-
-def _number(value: object) -> float | None:
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if usable and math.isfinite(value) else None  # type: ignore[arg-type]
 
 
 def _rounded(value: float) -> float:

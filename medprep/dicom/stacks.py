@@ -28,6 +28,7 @@ Tilt = Literal["error", "resample", "keep"]
 
 _STRAIGHT_PIXELS = 0.5
 _MOST_MADE_UP = 10
+_CONFIRMED = "which positions and SpacingBetweenSlices agree on"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Plan:
     shift_mm
         ``[slice, 2]``: how far each slice lies aside along rows' and columns' axes, if that must
         be undone, else None.
+    sheared
+        Whether ``geometry`` leans with the slices, because the policy keeps their tilt.
     suffix
         ``_p1``, ``_p2`` where a stack was parted at its gaps.
     notes
@@ -273,17 +276,21 @@ def _step_notes(slices: Sequence[SliceHeader], step: float) -> list[str]:
         source = "only the header's claim" if stated else "made up: its header states none"
         return [f"a single slice: its step of {step:g} mm is {source}"]
     notes = []
-    if first.between_mm and abs(first.between_mm - step) > UNEVEN_MM:
+    confirmed = abs(first.between_mm - step) <= UNEVEN_MM
+    if first.between_mm and not confirmed:
         notes.append(
             f"positions step by {step:.4g} mm, SpacingBetweenSlices is {first.between_mm:g} mm: "
             "positions rule"
         )
     if first.thickness_mm and abs(first.thickness_mm - step) > UNEVEN_MM:
         how = "overlap" if first.thickness_mm > step else "leave gaps"
-        notes.append(
-            f"positions step by {step:.4g} mm, SliceThickness is {first.thickness_mm:g} mm: "
-            f"slices {how}"
-        )
+        if confirmed:  # nothing disagrees: no numbers, so that all such volumes share one line
+            notes.append(f"slices {how}: SliceThickness is not their step, {_CONFIRMED}")
+        else:
+            notes.append(
+                f"positions step by {step:.4g} mm, SliceThickness is {first.thickness_mm:g} mm: "
+                f"slices {how}"
+            )
     return notes
 
 

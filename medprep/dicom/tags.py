@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from medprep.dicom.blobs import Blob
-from medprep.dicom.dictionary import WANTED, Kind, Tags
+from medprep.dicom.dictionary import FLOAT_PIXEL_DATA, WANTED, Kind, Tags
 from medprep.dicom.elements import Damaged, Elements, Unreadable, is_vr, walk
 from medprep.errors import DicomError
 
@@ -21,14 +21,18 @@ IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_PREAMBLE = 132
+MARK_AT, MARK = 128, b"DICM"
+"""Where a file says what it is (PS3.10 7.1)."""
+ENDINGS = (".dcm", ".dicom", ".ima")
+"""How names of files end that claim to be DICOM."""
+_META_AT = MARK_AT + len(MARK)
 _SYNTAX = 0x00020010
 _LAST_META = 0x0002FFFF
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _IMPLICIT_BINARY = {
-    0x00189087: "d", 0x00189089: "d", 0x0019100E: "d", 0x00280002: "H", 0x00280006: "H",
-    0x00280010: "H", 0x00280011: "H", 0x00280100: "H", 0x00280101: "H", 0x00280102: "H",
-    0x00280103: "H", 0x00181310: "H", 0x00541330: "H", 0x20011003: "f",
+    0x00189087: "d", 0x00280002: "H", 0x00280006: "H", 0x00280010: "H", 0x00280011: "H",
+    0x00280100: "H", 0x00280101: "H", 0x00280102: "H", 0x00280103: "H", 0x00541330: "H",
+    0x20011003: "f",
 }  # fmt: skip
 """How numbers are stored that are no text, where the header does not say so."""
 _LITTLE = {vr.encode(): "<" + form for vr, form in _BINARY.items()}
@@ -70,15 +74,12 @@ def read_tags(blob: Blob) -> Record:
     DicomError
         If it is DICOM and broken.
     """
-    try:
-        with blob.open() as handle:
-            try:
-                return _short_read(handle, blob)
-            except Unreadable as error:
-                reason = error
-                claimed = _claims_dicom(handle, blob)
-    except OSError as error:
-        raise DicomError(f"cannot be read: {error.strerror}", path=str(blob)) from error
+    with blob.open() as handle:
+        try:
+            return _short_read(handle, blob)
+        except Unreadable as error:
+            reason = error
+            claimed = _claims_dicom(handle, blob)
     if not claimed:
         raise NoDicomError from None
     if isinstance(reason, Damaged):
@@ -87,33 +88,23 @@ def read_tags(blob: Blob) -> Record:
 
 
 def _claims_dicom(handle: BinaryIO, blob: Blob) -> bool:
-    handle.seek(_PREAMBLE - 4)
+    handle.seek(MARK_AT)
     name = (blob.member or blob.path).casefold()
-    return handle.read(4) == b"DICM" or name.endswith((".dcm", ".dicom", ".ima"))
+    return handle.read(len(MARK)) == MARK or name.endswith(ENDINGS)
 
 
 def _short_read(handle: BinaryIO, blob: Blob) -> Record:
-    handle.seek(0)
-    head = handle.read(_PREAMBLE + 12)
-    if head[_PREAMBLE - 4 : _PREAMBLE] == b"DICM":
-        meta = walk(handle, _PREAMBLE, blob.size, explicit=True, last=_LAST_META)
-        start = meta.end
-    elif head[:2] == b"\x02\x00":
-        meta = walk(handle, 0, blob.size, explicit=True, last=_LAST_META)
-        start = meta.end
-    elif head[:2] == b"\x08\x00":  # neither preamble nor meta information: old files have this
-        meta = Elements({}, -1, 0, False, 0)
-        start = 0
-    else:
-        raise Unreadable("no DICOM mark")
-    syntax = _text(meta.values.get(_SYNTAX, (b"", b""))[1])
+    meta = _meta(handle, blob)
+    syntax = _syntax(meta)
     if syntax == BIG_ENDIAN:
         raise Unreadable("big-endian")
     if syntax == DEFLATED:
-        return _inflated(meta, blob)
-    handle.seek(start)
-    explicit = is_vr(handle.read(6)[4:])  # whatever the syntax: some files are not what they claim
-    found = walk(handle, start, blob.size, explicit=explicit)
+        content = inflated(blob)
+        found = walk(io.BytesIO(content), 0, len(content), explicit=_is_explicit(content))
+        return _record(found, syntax, meta)
+    handle.seek(meta.end)
+    explicit = _is_explicit(handle.read(6))
+    found = walk(handle, meta.end, blob.size, explicit=explicit)
     if not syntax:
         syntax = EXPLICIT if explicit else IMPLICIT
         if not {0x00080016, 0x00280010} & set(found.values):
@@ -121,16 +112,43 @@ def _short_read(handle: BinaryIO, blob: Blob) -> Record:
     return _record(found, syntax, meta)
 
 
-def _inflated(meta: Elements, blob: Blob) -> Record:
-    """Read the header of a deflated data set (PS3.5 A.5); its pixels are inflated when needed."""
-    content = _inflate(meta.end, blob)
-    found = walk(io.BytesIO(content), 0, len(content), explicit=is_vr(content[4:6]))
-    return _record(found, DEFLATED, meta)
+def _meta(handle: BinaryIO, blob: Blob) -> Elements:
+    """Read the file meta information (PS3.10 7.1), if any; at its end the data set begins."""
+    handle.seek(0)
+    head = handle.read(_META_AT)
+    if head[MARK_AT:] == MARK:
+        return walk(handle, _META_AT, blob.size, explicit=True, last=_LAST_META)
+    if head[:2] == b"\x02\x00":
+        return walk(handle, 0, blob.size, explicit=True, last=_LAST_META)
+    if head[:2] == b"\x08\x00":  # neither preamble nor meta information: old files have this
+        return Elements({}, -1, 0, False, 0)
+    raise Unreadable("no DICOM mark") if head else Damaged("the file is empty")
 
 
-def _inflate(start: int, blob: Blob) -> bytes:
-    """Inflate a data set, but to no more than 1 GiB or a thousand times its size."""
-    packed = blob.read(start)
+def _syntax(meta: Elements) -> str:
+    return _text(meta.values.get(_SYNTAX, (b"", b""))[1])
+
+
+def _is_explicit(head: bytes) -> bool:
+    """Tell by a data set's first element, not its syntax: some files are not what they claim."""
+    return is_vr(head[4:6])
+
+
+@lru_cache(maxsize=1)
+def inflated(blob: Blob) -> bytes:
+    """Give the data set of a deflated file (PS3.5 A.5).
+
+    Raises
+    ------
+    DicomError
+        If it is damaged, or inflates to more than 1 GiB or a thousand times its size.
+    """
+    content = blob.read()
+    try:
+        packed = content[_meta(io.BytesIO(content), blob).end :]
+    except Unreadable as error:  # pydicom may have read what stands before it
+        text = f"nobody knows where its deflated data set begins ({error})"
+        raise DicomError(text, path=str(blob)) from error
     most = min(_LARGEST_INFLATED, max(1 << 24, 1000 * len(packed)))
     try:
         content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, most)
@@ -141,20 +159,6 @@ def _inflate(start: int, blob: Blob) -> bytes:
             f"{len(packed):,} deflated bytes become more than {most:,}: not read", path=str(blob)
         )
     return content
-
-
-@lru_cache(maxsize=1)
-def inflated(blob: Blob) -> bytes:
-    """Give the data set of a deflated file.
-
-    Raises
-    ------
-    DicomError
-        If it is damaged or inflates beyond all reason.
-    """
-    with blob.open() as handle:
-        start = _deflated_start(handle, blob)
-    return _inflate(start, blob)
 
 
 def _record(found: Elements, syntax: str, meta: Elements) -> Record:
@@ -212,13 +216,13 @@ def read_dataset(blob: Blob, reason: str = "") -> Dataset:
 
     try:
         with blob.open() as handle:
-            start = _deflated_start(handle, blob)
-            if not start:
+            if not _is_deflated(handle, blob):
                 handle.seek(0)
                 return pydicom.dcmread(handle, stop_before_pixels=True, force=True)
-        content = _inflate(start, blob)
-        source, implicit = io.BytesIO(content), not is_vr(content[4:6])
-        dataset = pydicom.filereader.read_dataset(source, implicit, True, stop_when=_at_pixels)
+        content = inflated(blob)
+        dataset = pydicom.filereader.read_dataset(
+            io.BytesIO(content), not _is_explicit(content), True, stop_when=_at_pixels
+        )
         dataset.ensure_file_meta()
         dataset.file_meta.TransferSyntaxUID = DEFLATED
         return dataset
@@ -229,21 +233,15 @@ def read_dataset(blob: Blob, reason: str = "") -> Dataset:
         raise DicomError(f"not readable as DICOM ({said})", path=str(blob)) from error
 
 
-def _deflated_start(handle: BinaryIO, blob: Blob) -> int:
-    """Give where a deflated data set begins; 0 where the file is not deflated."""
-    handle.seek(_PREAMBLE - 4)
-    if handle.read(4) != b"DICM":
-        return 0
+def _is_deflated(handle: BinaryIO, blob: Blob) -> bool:
     try:
-        meta = walk(handle, _PREAMBLE, blob.size, explicit=True, last=_LAST_META)
+        return _syntax(_meta(handle, blob)) == DEFLATED
     except Unreadable:
-        return 0
-    deflated = _text(meta.values.get(_SYNTAX, (b"", b""))[1]) == DEFLATED
-    return meta.end if deflated else 0
+        return False
 
 
 def _at_pixels(tag: Any, vr: str | None, length: int) -> bool:
-    return int(tag) >= 0x7FE00008
+    return int(tag) >= FLOAT_PIXEL_DATA
 
 
 def _by_pydicom(blob: Blob, reason: str) -> Record:

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from medprep.dicom.records import Origin
+from medprep.errors import WorkspaceError
 from medprep.execute import Failure
 from medprep.files import write_bytes
-from medprep.trees.survey import Found, Survey
+from medprep.trees.survey import Survey
+from medprep.trees.write import VolumeJob
 
 _COLUMNS = (
     "name", "patient_id", "study_uid", "series_uid", "series_number", "description", "slices",
     "first_file",
 )  # fmt: skip
+_LONGEST = 4096
+"""Of an id or a description; Python's csv reads no more than 131,072 characters back."""
 
 
 class TreeLedger:
@@ -26,26 +30,29 @@ class TreeLedger:
     ----------
     private
         The folder; made when something is written.
+
+    Raises
+    ------
+    WorkspaceError
+        If its ``sources.csv`` is not as it was written.
     """
 
     def __init__(self, private: Path) -> None:
         self._private = private
         self._rows = {row["name"]: row for row in _read(private / "sources.csv")}
 
-    def is_other(self, name: str, origin: Origin) -> bool:
-        """Tell whether a name was given to another series before."""
-        row = self._rows.get(name)
-        own = {
-            "patient_id": origin.patient, "study_uid": origin.study, "series_uid": origin.series,
-        }  # fmt: skip
-        return row is not None and any(row.get(key) != value for key, value in own.items())
+    def is_other(self, job: VolumeJob) -> bool:
+        """Tell whether its name was given to another series before."""
+        row = self._rows.get(job.name)
+        own = _identity(job.first.origin)
+        return row is not None and any(row[key] != value for key, value in own.items())
 
-    def write(self, found: Survey, failed: dict[str, Failure]) -> None:
-        """Add a tree's volumes to those known, and list what gave none this time."""
-        for one in found.volumes:
-            if one.name not in failed:
-                self._rows[one.name] = dict(zip(_COLUMNS, _row(one), strict=True))
-        rows = [[row.get(key, "") for key in _COLUMNS] for _, row in sorted(self._rows.items())]
+    def write(self, jobs: Sequence[VolumeJob], found: Survey, failed: dict[str, Failure]) -> None:
+        """Add the volumes of a tree to those known, and list what gave none this time."""
+        for job in jobs:
+            if job.name not in failed:
+                self._rows[job.name] = _row(job)
+        rows = [[row[key] for key in _COLUMNS] for _, row in sorted(self._rows.items())]
         _write(self._private / "sources.csv", _COLUMNS, rows)
         passed = [
             *(("broken", one.path, one.why) for one in found.broken),
@@ -59,25 +66,48 @@ class TreeLedger:
         _write(self._private / "not-converted.csv", ("kind", "path", "why"), passed)
 
 
-def _row(one: Found) -> tuple[str, ...]:
-    origin = one.first.origin
-    values = (
-        one.name, origin.patient, origin.study, origin.series, origin.number, origin.description,
-        len(one.stack.slices), one.first.blob,
-    )  # fmt: skip
-    return tuple(map(str, values))
+def _identity(origin: Origin) -> dict[str, str]:
+    """Give what tells a series from all others."""
+    return {
+        "patient_id": origin.patient[:_LONGEST],
+        "study_uid": origin.study[:_LONGEST],
+        "series_uid": origin.series[:_LONGEST],
+    }
+
+
+def _row(job: VolumeJob) -> dict[str, str]:
+    origin = job.first.origin
+    return {
+        "name": job.name,
+        **_identity(origin),
+        "series_number": str(origin.number),
+        "description": origin.description[:_LONGEST],
+        "slices": str(sum(len(plan.slices) for plan in job.plans)),
+        "first_file": str(job.first.blob),
+    }
 
 
 def _read(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
-    with path.open(newline="", errors="surrogateescape") as handle:
-        return list(csv.DictReader(handle))
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as handle:
+            columns, *rows = csv.reader(handle, strict=True)
+        if tuple(columns) != _COLUMNS:
+            raise ValueError
+        return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    except (csv.Error, ValueError) as error:
+        raise WorkspaceError(
+            "the table of where volumes came from was changed by something else; restore it, or "
+            "take it away to convert into this folder all the same",
+            path=path,
+        ) from error
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    # All in quotes: Python below 3.13 writes a carriage return bare, which ends a row when read.
+    table = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     table.writerow(columns)
     table.writerows(rows)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from medprep.dicom.roles import COLOUR
 from medprep.dicom.stacks import Policy
@@ -70,10 +70,3 @@ class ConvertTree:
     def roles(self) -> tuple[str, ...]:
         """Every role to take besides images."""
         return (*self.include, *((COLOUR,) if self.colour else ()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the options that shape a volume."""
-        return {
-            "format": self.format, "window": self.window, "gaps": self.policy.gaps,
-            "tilt": self.policy.tilt,
-        }  # fmt: skip

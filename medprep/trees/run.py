@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from medprep.dicom.records import SliceHeader
 from medprep.dicom.tags import EXPLICIT, IMPLICIT
@@ -16,7 +18,7 @@ from medprep.files import remove_parts
 from medprep.progress import Progress, Silent
 from medprep.trees.ledger import TreeLedger
 from medprep.trees.options import ConvertTree
-from medprep.trees.survey import Survey, survey
+from medprep.trees.survey import Found, Survey, survey
 from medprep.trees.write import Made, VolumeJob, write_volume
 from medprep.workspace.idkey import id_key, save_key
 
@@ -77,10 +79,9 @@ def look_at(options: ConvertTree, progress: Progress | None = None) -> Survey:
         If there is no such folder or file.
     """
     shown = progress or Silent()
-    key = id_key(_private(options), None if options.id_key is None else Path(options.id_key))
     shown.start("scan", -1)
     found = survey(
-        Path(options.source), key, policy=options.policy, include=options.roles,
+        Path(options.source), _key(options), policy=options.policy, include=options.roles,
         advance=shown.advance,
     )  # fmt: skip
     shown.finish()
@@ -102,6 +103,8 @@ def convert_tree(
         If there is no such folder or file.
     NothingDoneError
         If it holds no volume, sound or not.
+    WorkspaceError
+        If the output's private table or key is damaged.
     """
     shown = progress or Silent()
     found = look_at(options, shown)
@@ -109,9 +112,10 @@ def convert_tree(
     failed = {one.name: one.failure for one in found.refused if one.failure is not None}
     ledger = TreeLedger(_private(options))
     todo, kept = [], []
-    for job in _jobs_of(found, options):
+    jobs_of_tree = _jobs_of(found, options)
+    for job in jobs_of_tree:
         there = job.target.exists() and job.sidecar.exists()
-        if there and ledger.is_other(job.name, job.plans[0].slices[0].origin):
+        if there and ledger.is_other(job):
             failed[job.name] = Failure("other-data", _OTHER)
         elif there and not overwrite:
             kept.append(job.name)
@@ -119,16 +123,20 @@ def convert_tree(
             todo.append(job)
     if todo:
         remove_parts(output, below=False)
-        save_key(_private(options), id_key(_private(options)))
+        save_key(_private(options), _key(options))
     made = _work(todo, jobs, failed, shown)
     if not (made or kept or failed or found.broken):
         raise NothingDoneError(_nothing(found, options))
-    ledger.write(found, failed)
+    ledger.write(jobs_of_tree, found, failed)
     return TreeOutcome(tuple(made), tuple(kept), failed, found)
 
 
 def _private(options: ConvertTree) -> Path:
     return Path(options.output, "private")
+
+
+def _key(options: ConvertTree) -> bytes:
+    return id_key(_private(options), None if options.id_key is None else Path(options.id_key))
 
 
 def _work(
@@ -159,20 +167,45 @@ def _seconds(todo: Sequence[VolumeJob]) -> float:
 
 
 def _jobs_of(found: Survey, options: ConvertTree) -> list[VolumeJob]:
-    usable = [(one.name, one.plan, one) for one in found.volumes if one.plan is not None]
-    if not options.stack:
-        return [VolumeJob(name, (plan,), options) for name, plan, _ in usable]
-    together: dict[Any, list[tuple[str, Any]]] = defaultdict(list)
-    for name, plan, one in usable:
-        origin = one.first.origin
-        stem = name.removesuffix(one.stack.suffix)
-        together[origin.patient, origin.study, stem, plan.geometry].append((name, plan))
     jobs = []
-    for (_, _, stem, _), members in together.items():
-        single = len(members) == 1
-        name = members[0][0] if single else stem
-        jobs.append(VolumeJob(name, tuple(plan for _, plan in members), options))
+    for members in _stacked(found.volumes) if options.stack else [[one] for one in found.volumes]:
+        plans = tuple(one.plan for one in members if one.plan is not None)
+        name = members[0].name if len(members) == 1 else _stem(members[0])
+        if plans:
+            jobs.append(VolumeJob(name, plans, options, all(one.stack.time for one in members)))
     return _distinct(jobs)
+
+
+def _stem(one: Found) -> str:
+    """Give the name of its series."""
+    return one.name.removesuffix(one.stack.suffix)
+
+
+def _stacked(volumes: Sequence[Found]) -> list[list[Found]]:
+    """Put the volumes of a series together that one 4D file can hold."""
+    series: dict[Hashable, list[list[Found]]] = defaultdict(list)
+    for one in volumes:
+        origin = one.first.origin
+        files = series[origin.patient, origin.study, _stem(one)]
+        fitting = next((file for file in files if _fit(file[0], one)), None)
+        if fitting is None:
+            files.append([one])
+        else:
+            fitting.append(one)
+    return [file for files in series.values() for file in files]
+
+
+def _fit(one: Found, other: Found) -> bool:
+    """Tell whether two volumes will lie on one grid, both grey or both in colour."""
+    if one.plan is None or other.plan is None:
+        return False
+    return (
+        one.plan.geometry.allclose(other.plan.geometry)
+        and one.first.encoding.colour == other.first.encoding.colour
+        # What is resampled gets a grid of its own: the same one only from the very same places.
+        and np.array_equal(one.plan.heights_mm, other.plan.heights_mm)  # type: ignore[arg-type]
+        and np.array_equal(one.plan.shift_mm, other.plan.shift_mm)  # type: ignore[arg-type]
+    )
 
 
 def _distinct(jobs: list[VolumeJob]) -> list[VolumeJob]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from medprep.dicom.grouping import Stack, group
 from medprep.dicom.names import name_stacks
 from medprep.dicom.records import SliceHeader
-from medprep.dicom.roles import COLOUR, OPTIONAL
+from medprep.dicom.roles import OPTIONAL
 from medprep.dicom.scan import Passed, Scan, scan
 from medprep.dicom.stacks import Plan, Policy, lay_out
 from medprep.errors import MedprepError, OptionError
@@ -202,11 +201,3 @@ def _counted(volumes: list[Found], found: Scan) -> Survey:
         tuple(found.broken),
         tuple(found.strangers),
     )
-
-
-def by_role(others: Iterable[Passed]) -> Counter[str]:
-    """Count objects by their role."""
-    return Counter(one.why for one in others)
-
-
-__all__ = ["COLOUR", "Found", "Survey", "by_role", "check_roles", "survey"]

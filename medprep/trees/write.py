@@ -7,16 +7,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medprep.dicom.assemble import settled_type
+from medprep.dicom.records import SliceHeader
 from medprep.dicom.series import Series, read_plan, tags_of
 from medprep.dicom.sidecar import sidecar
 from medprep.dicom.stacks import Plan
 from medprep.files import AtomicFiles, json_bytes
 from medprep.formats import nifti, png
 from medprep.formats.windowing import choose_scale, choose_window, to_8bit, to_16bit
+from medprep.geometry import Geometry
 from medprep.trees.options import FORMATS, ConvertTree
 
 _SECONDS = 1e-3
+_TOLD = ("echo_ms", "b_value", "inversion_ms", "temporal", "trigger_ms")
+"""What the sidecar of a 4D file says of each volume."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +38,19 @@ class VolumeJob:
         Its volume, or the volumes of a 4D file, all on one grid.
     options
         How.
+    in_time
+        Whether the volumes are time points.
     """
 
     name: str
     plans: tuple[Plan, ...]
     options: ConvertTree
+    in_time: bool = False
+
+    @property
+    def first(self) -> SliceHeader:
+        """The lowest slice: it stands for the series, whose slices may have UIDs of their own."""
+        return self.plans[0].slices[0]
 
     @property
     def target(self) -> Path:
@@ -72,7 +87,8 @@ def write_volume(job: VolumeJob) -> Made:
         record = sidecar(tags_of(series.first), volume.geometry, series.notes, facts)
         files.file(job.sidecar).write_bytes(json_bytes(record))
     shape = volume.array.shape if len(job.plans) == 1 else (len(job.plans), *volume.array.shape)
-    return Made(job.name, shape, str(volume.array.dtype), volume.geometry.spacing_mm, series.notes)
+    dtype = facts.get("dtype", str(volume.array.dtype))
+    return Made(job.name, shape, dtype, volume.geometry.spacing_mm, series.notes)
 
 
 def _write_3d(job: VolumeJob, files: AtomicFiles) -> Series:
@@ -84,19 +100,14 @@ def _write_3d(job: VolumeJob, files: AtomicFiles) -> Series:
         series = read_plan(plan)
         itk.write(target, series.volume.array, series.volume.geometry)
         return series
-    colours = 3 if plan.slices[0].encoding.colour else 1
     settled = settled_type(plan)
     if settled is not None and plan.shift_mm is None and plan.heights_mm is None:
         # The type is known before a pixel is read: compress each slice while the next is read.
-        with nifti.NiftiWriter(
-            target, plan.geometry, settled, colours=colours, sheared=plan.sheared
-        ) as out:
+        with _writer(target, plan, plan.geometry, settled) as out:
             return read_plan(plan, out.write)
     series = read_plan(plan)
     volume = series.volume
-    with nifti.NiftiWriter(
-        target, volume.geometry, volume.array.dtype, colours=colours, sheared=plan.sheared
-    ) as out:
+    with _writer(target, plan, volume.geometry, volume.array.dtype) as out:
         out.write(volume.array)
     return series
 
@@ -107,41 +118,37 @@ def _write_4d(job: VolumeJob, files: AtomicFiles) -> tuple[Series, dict[str, Any
     arrays = [series.volume.array for series in all_series]
     first = all_series[0]
     widest = _common_type(arrays)
-    step_s = _time_step_s(job.plans)
-    with nifti.NiftiWriter(
-        files.file(job.target), first.volume.geometry, widest, volumes=len(arrays),
-        volume_step_s=step_s,
+    with _writer(
+        files.file(job.target), job.plans[0], first.volume.geometry, widest,
+        volumes=len(arrays), volume_step_s=_time_step_s(first) if job.in_time else 0.0,
     ) as out:  # fmt: skip
         for array in arrays:
             out.write(array.astype(widest, copy=False))
     notes = tuple(dict.fromkeys(note for series in all_series for note in series.notes))
+    contrasts = [asdict(plan.slices[0].contrast) for plan in job.plans]
     facts = {
-        "volumes": [
-            {
-                key: value
-                for key, value in asdict(plan.slices[0].contrast).items()
-                if key in ("echo_ms", "b_value", "inversion_ms", "temporal", "trigger_ms")
-                and value is not None
-            }
-            for plan in job.plans
-        ]
+        "dtype": str(widest),
+        "volumes": [{key: one[key] for key in _TOLD if one[key] is not None} for one in contrasts],
     }
     return replace(first, notes=notes), facts
 
 
-def _common_type(arrays: Sequence[Any]) -> Any:
-    import numpy as np
+def _writer(
+    target: Path, plan: Plan, geometry: Geometry, dtype: np.dtype[Any], **fourth_axis: Any
+) -> nifti.NiftiWriter:
+    colours = 3 if plan.slices[0].encoding.colour else 1
+    return nifti.NiftiWriter(
+        target, geometry, dtype, colours=colours, sheared=plan.sheared, **fourth_axis
+    )
 
+
+def _common_type(arrays: Sequence[NDArray[Any]]) -> np.dtype[Any]:
     found = np.result_type(*arrays)
     return np.dtype(np.float32) if found.kind == "f" else found
 
 
-def _time_step_s(plans: Sequence[Plan]) -> float:
-    """Give the repetition time where the volumes are time points, else 0."""
-    first = plans[0].slices[0]
-    if len({plan.slices[0].contrast.echo_ms for plan in plans}) > 1:
-        return 0.0
-    repetition = tags_of(first).get("RepetitionTime")
+def _time_step_s(series: Series) -> float:
+    repetition = tags_of(series.first).get("RepetitionTime")
     return repetition * _SECONDS if isinstance(repetition, float) else 0.0
 
 

@@ -246,8 +246,8 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
         blob.read()
     blob = Blob.of(path)
     os.utime(path, ns=(0, blob.mtime_ns + 1))
-    with pytest.raises(DicomError, match="was changed since"):
-        blob.open()
+    with pytest.raises(DicomError, match="was changed since"), blob.open():
+        pass
     path.unlink()
     with pytest.raises(DicomError, match="cannot be read: No such file"):
         blob.read()
@@ -292,7 +292,7 @@ def test_a_failing_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         def read(self, _: object = None) -> bytes:
             raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Blob, "open", lambda _: Failing())
+    monkeypatch.setattr(Blob, "_file", lambda _: Failing())
     (plan,) = lay_out(Stack((one,)), Policy())
     for work in (blob.read, lambda: read_slices(blob), lambda: assemble(plan)):
         with pytest.raises(DicomError, match="cannot be read: Input/output error"):

@@ -89,6 +89,18 @@ def test_uids_of_their_own_and_a_missing_slice_are_still_one_stack(tmp_path: Pat
     assert len(stack.slices) == 5
 
 
+def test_series_without_a_uid_are_told_apart_by_their_number(tmp_path: Path) -> None:
+    write_slices(
+        tmp_path,
+        [height for height in HEIGHTS for _ in range(3)],
+        SeriesInstanceUID=None,
+        SeriesNumber=lambda n: str(n % 3 + 4),
+    )
+    stacks = grouped(tmp_path)
+    assert [(stack.suffix, len(stack.slices), stack.notes) for stack in stacks] == [("", 5, ())] * 3
+    assert [{one.origin.number for one in stack.slices} for stack in stacks] == [{4}, {5}, {6}]
+
+
 def test_uids_of_their_own_and_two_echoes(tmp_path: Path) -> None:
     write_slices(
         tmp_path,
@@ -155,7 +167,7 @@ def test_a_slice_of_another_size(tmp_path: Path) -> None:
     write_slices(tmp_path, (6,), pixels=np.zeros((6, 4), np.int16))
     stacks = grouped(tmp_path)
     assert sizes(stacks) == {"_v1": 5, "_v2": 1}
-    assert stacks[1].notes == ("one of 2 sizes or directions in its series",)
+    assert stacks[1].notes == ("one of 2 sizes, directions or kinds of pixel in its series",)
 
 
 def test_a_slice_of_another_pixel_size(tmp_path: Path) -> None:
@@ -223,7 +235,6 @@ ANY_SLICE = st.fixed_dictionaries(
         "height": st.one_of(st.none(), st.integers(0, 4), st.floats(0, 20)),
         "series": st.sampled_from(["1", "2"]),
         "instance": st.integers(0, 3),
-        "uid": st.sampled_from(["u", "v", "w"]),
         "turned": st.booleans(),
         "contrast": st.fixed_dictionaries(
             {
@@ -267,5 +278,4 @@ def made(template: SliceHeader, wanted: dict[str, Any]) -> SliceHeader:
         origin=replace(template.origin, series=wanted["series"]),
         contrast=replace(template.contrast, **wanted["contrast"]),
         instance=wanted["instance"],
-        uid=wanted["uid"],
     )

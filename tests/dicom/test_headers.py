@@ -82,14 +82,14 @@ def test_a_slope_of_zero_would_lose_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"position": (1, 2)}, "ImagePositionPatient .* wanted are 3 numbers"),
+        ({"position": (1, 2)}, "ImagePositionPatient .* wanted are 3 finite numbers"),
         ({"position": (1, 2, float("inf"))}, "ImagePositionPatient .* finite"),
         ({"orientation": (0, 0, 0, 0, 0, 0)}, "orthonormal"),
         ({"orientation": (1, 0, 0, 1, 0, 0)}, "orthonormal"),
         ({"orientation": (2, 0, 0, 0, 1, 0)}, "orthonormal"),
         ({"spacing": (0, 1)}, r"pixel spacing .* above 0"),
         ({"spacing": (1, -1)}, r"pixel spacing .* above 0"),
-        ({"spacing": (1,)}, r"PixelSpacing .* 2 numbers"),
+        ({"spacing": (1,)}, r"PixelSpacing .* 2 finite numbers"),
         ({"PixelSpacing": None}, "PixelSpacing is missing"),
         ({"Rows": 0}, "0 x 3 pixels"),
         ({"Rows": 65535, "Columns": 65535}, "65535 x 65535 pixels; at most 16384"),
@@ -126,6 +126,16 @@ def test_text_for_a_number_is_passed_over_where_no_voxel_depends_on_it(tmp_path:
         assert found.contrast.echo_ms is None
         assert (found.thickness_mm, found.between_mm) == (0, 0)
         assert found.window is None
+
+
+def test_numbers_that_names_are_made_of_are_of_a_sane_size(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm", PIXELS, SeriesNumber="111111", InstanceNumber="222222",
+        DiffusionBValue=1e300,
+    )  # fmt: skip
+    found = read(in_the_file(in_the_file(path, b"111111", b"1e300 "), b"222222", b"-1e99 "))
+    assert (found.origin.number, found.instance, found.contrast.b_value) == (0, 0, None)
+    assert header(tmp_path, SeriesNumber="-7").origin.number == -7
 
 
 def test_without_a_place_a_slice_lies_on_a_plain_grid(tmp_path: Path) -> None:

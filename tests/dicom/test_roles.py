@@ -50,6 +50,8 @@ PLACE = {"ImagePositionPatient": (0, 0, 0), "ImageOrientationPatient": (1, 0, 0,
         (uid.MicroscopyBulkSimpleAnnotationsStorage, "annotations"),
         (uid.VLWholeSlideMicroscopyImageStorage, "whole-slide microscopy"),
         (uid.VideoEndoscopicImageStorage, "video"),
+        (uid.StereometricRelationshipStorage, "stereometric relationship"),
+        ("1.2.840.10008.5.1.4.1.1.8", "overlay"),
     ],
 )
 def test_what_is_no_picture_is_named_whatever_it_holds(kind: str, role: str) -> None:

@@ -31,6 +31,7 @@ SPACING = (0.8, 0.7)
 AXES = [tuple(sign * axis) for axis in np.eye(3) for sign in (1, -1)]
 VIEWS = [(*row, *column) for row, column in permutations(AXES, 2) if np.dot(row, column) == 0]
 SAME_MM = 1e-3
+CONFIRMED = "SliceThickness is not their step, which positions and SpacingBetweenSlices agree on"
 
 
 def sheared(folder: Path, shift: Sequence[float] = (0, 0.5), count: int = 5) -> list[Path]:
@@ -122,8 +123,8 @@ def test_one_slice(tmp_path: Path) -> None:
         ("3.05", "2.95", []),
         ("-3", "3", []),
         ("2", "3", ["positions step by 3 mm, SpacingBetweenSlices is 2 mm: positions rule"]),
-        ("3", "5", ["positions step by 3 mm, SliceThickness is 5 mm: slices overlap"]),
-        ("3", "1", ["positions step by 3 mm, SliceThickness is 1 mm: slices leave gaps"]),
+        ("3", "5", [f"slices overlap: {CONFIRMED}"]),
+        ("3", "1", [f"slices leave gaps: {CONFIRMED}"]),
         (
             "1.5",
             "2",
@@ -141,6 +142,21 @@ def test_positions_rule(
     plan = plan_of(paths)
     assert plan.geometry.spacing_mm[0] == 3
     assert list(plan.notes) == notes
+
+
+def test_what_spacings_that_agree_have_to_say_is_one_line_for_all_series(tmp_path: Path) -> None:
+    notes = set()
+    for step in (3, 4.25):
+        between, thickness = f"{step}", f"{step * 0.8:.1f}"
+        paths = write_slices(
+            tmp_path / between,
+            np.arange(5) * step,
+            SpacingBetweenSlices=between,
+            SliceThickness=thickness,
+        )
+        notes.add(plan_of(paths).notes)
+    assert len(notes) == 1
+    assert notes.pop()[0].startswith("slices leave gaps")
 
 
 # --- tilt

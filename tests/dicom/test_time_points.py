@@ -52,6 +52,27 @@ def test_time_points_by_the_instance_number_alone(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def doubts(folder: Path) -> set[str]:
+    return {note for stack in grouped(folder) for note in stack.notes}
+
+
+def test_pictures_that_nothing_tells_apart_are_told_of(tmp_path: Path) -> None:
+    for _ in TIMES:
+        write_slices(tmp_path, InstanceNumber=lambda n: str(n))
+    (note,) = doubts(tmp_path)
+    assert note.startswith("nothing in the headers tells pictures of one place apart")
+
+
+def test_slices_that_all_claim_one_position_are_told_of(tmp_path: Path) -> None:
+    write_slices(tmp_path / "a", position=lambda _: (0, 0, 7), InstanceNumber=str)
+    (note,) = doubts(tmp_path / "a")
+    assert note.startswith("5 slices at one position, told apart by InstanceNumber only")
+    for tag in ("TriggerTime", "TemporalPositionIdentifier", "AcquisitionTime"):
+        folder = tmp_path / tag
+        write_slices(folder, position=lambda _: (0, 0, 7), **{tag: lambda n: f"{120000 + n}"})
+        assert doubts(folder) == set(), "a film of one slice is nothing odd"
+
+
 def test_time_points_numbered_slice_by_slice(tmp_path: Path) -> None:
     for time in (2, 1, 3):
         write_slices(tmp_path, InstanceNumber=lambda n, time=time: str(10 * n + time))
@@ -187,12 +208,12 @@ def test_any_number_of_echoes_and_times_in_any_order(
                         position_mm=(0.0, 0.0, 3.0 * number),
                         contrast=replace(template.contrast, **contrast),
                         instance=time * slices + number if told == "instance" else 1,
-                        uid=f"{echo} {time}",
+                        window=(echo, time),
                     )
                 )
     order = np.random.default_rng(seed).permutation(len(made_up))
     stacks = group([made_up[index] for index in order])
     assert len(stacks) == times * echoes
     for stack in stacks:
-        assert len({one.uid for one in stack.slices}) == 1
+        assert len({one.window for one in stack.slices}) == 1
         assert len(stack.slices) == slices

@@ -395,7 +395,7 @@ def test_a_file_that_changes_between_scan_and_read_is_not_read(tmp_path: Path) -
 
 
 def test_a_full_disk_is_told_and_nothing_half_written_stays(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
+    pytest.importorskip("resource")
     write_tree(tmp_path / "in", series=1, slices=40, side=64)
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
@@ -404,7 +404,6 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(tmp_path: Path) -> N
         f"main(['convert', {str(tmp_path / 'in')!r}, '-o', {str(tmp_path / 'out')!r}, "
         "'--format', 'nii'])"
     )
-    assert resource.RLIMIT_FSIZE
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
