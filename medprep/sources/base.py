@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from medprep.organs import OrganTable
 
-Reader = Literal["dicom", "dicom-tree", "nifti", "png"]
+Reader = Literal["dicom", "dicom-tree", "dicom-masks", "nifti", "png"]
 Preset = Literal[
     "chaos-mr-t1in",
     "chaos-mr-t1out",
     "chaos-mr-t2",
     "chaos-ct",
+    "dicom-masks",
+    "nnunet",
+    "msd",
     "nifti-pairs",
     "png-pairs",
     "dicom",
 ]
 PRESETS: tuple[Preset, ...] = (
-    "chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct", "nifti-pairs", "png-pairs",
-    "dicom",
+    "chaos-mr-t1in", "chaos-mr-t1out", "chaos-mr-t2", "chaos-ct", "dicom-masks", "nnunet", "msd",
+    "nifti-pairs", "png-pairs", "dicom",
 )  # fmt: skip
 
 
@@ -48,6 +52,8 @@ class SourceCase:
         the case is predicted, never scored.
     fold
         ``train`` or ``val`` or ``test`` where the source's folders say so, else ``""``.
+    organs
+        Where each mask file shows one organ only: the organ of each of ``masks``; else empty.
     """
 
     case: str
@@ -59,6 +65,7 @@ class SourceCase:
     pictures: tuple[Path, ...]
     masks: tuple[Path, ...]
     fold: Literal["", "train", "val", "test"] = ""
+    organs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,11 +79,14 @@ class SourceSet:
     cases
         Sorted by case id.
     table
-        The organs of its masks.
+        The organs of its masks, and the regions they form.
     notes
         What was chosen, what was left out and which option takes it, what looks odd.
     broken
         Path and reason of files that cannot be read and belong to no case. Private.
+    splits
+        nnU-Net's ``splits_final.json`` that came with the data, or None. Its names are the
+        cases' ``identity``.
     """
 
     preset: Preset
@@ -84,3 +94,9 @@ class SourceSet:
     table: OrganTable
     notes: tuple[str, ...]
     broken: tuple[tuple[str, str], ...] = ()
+    splits: Path | None = None
+
+    @property
+    def regions(self) -> Mapping[str, tuple[str, ...]]:
+        """Named sets of organs, for targets that overlap."""
+        return dict(self.table.regions)

@@ -15,10 +15,14 @@ from medprep.dicom.stacks import Policy
 from medprep.errors import GeometryError, LabelError, SourceError
 from medprep.files import walk_files
 from medprep.formats import nifti, png
-from medprep.geometry import SAME_GRID_MM, Geometry
+from medprep.geometry import Geometry
 from medprep.sources.base import Preset, Reader, SourceCase, SourceSet
 from medprep.sources.chaos import choose_chaos, find_chaos
+from medprep.sources.dicom_masks import find_dicom_masks
 from medprep.sources.dicom_tree import find_tree
+from medprep.sources.msd import find_msd
+from medprep.sources.nnunet import find_nnunet
+from medprep.sources.organ_masks import place_note
 from medprep.sources.pairs import describe_pairs, find_pairs
 from medprep.volume import Volume, compact
 
@@ -79,17 +83,40 @@ def open_source(root: Path, preset: Preset | None = None, key: bytes = b"") -> S
         cases, passed_over = find_chaos(root)
         if cases:
             return choose_chaos(cases, preset, passed_over)
+    found = _described(root, preset, key) or _paired(root, preset, key)
+    if found is None and preset in (None, "dicom"):
+        found = find_tree(root, key)
+    if found is not None:
+        return found
+    raise SourceError(_what_is_there(root, preset), path=root)
+
+
+def _described(root: Path, preset: Preset | None, key: bytes) -> SourceSet | None:
+    """Try the layouts that say themselves what they are."""
+    found = None
+    if preset in (None, "dicom-masks"):
+        found = find_dicom_masks(root, key)
+    if found is None and preset in (None, "nnunet"):
+        found = find_nnunet(root)
+    if found is None and preset in (None, "msd"):
+        found = find_msd(root)
+    return found
+
+
+def _paired(root: Path, preset: Preset | None, key: bytes) -> SourceSet | None:
     readers: tuple[Reader, ...] = ("nifti", "png")
     for reader in readers:
-        if preset in (None, f"{reader}-pairs"):
-            pairs = find_pairs(root, reader)
-            if pairs:
-                return describe_pairs(pairs, reader)
-    if preset in (None, "dicom"):
-        tree = find_tree(root, key)
-        if tree is not None:
-            return tree
-    raise SourceError(_what_is_there(root, preset), path=root)
+        if preset not in (None, f"{reader}-pairs"):
+            continue
+        pairs, passed_over = find_pairs(root, reader)
+        if not pairs:
+            continue
+        if preset is None and reader == "png" and not any(case.masks for case in pairs):
+            tree = find_tree(root, key)  # a tree of DICOM may hold a logo or a preview
+            if tree is not None:
+                return tree
+        return describe_pairs(pairs, reader, passed_over)
+    return None
 
 
 def read_picture(
@@ -120,14 +147,14 @@ def read_picture(
     DicomError, FormatError, GeometryError
         If its files cannot be used; the message says which and why.
     """
-    if reader in ("dicom", "dicom-tree"):
+    if reader in ("dicom", "dicom-masks", "dicom-tree"):
         from medprep.dicom.series import read_series, read_stack, tags_of
         from medprep.dicom.sidecar import sidecar
 
-        if reader == "dicom":
-            series = read_series(paths, policy)
-        else:
+        if reader == "dicom-tree":
             series = read_stack(paths, sequence, policy)
+        else:
+            series = read_series(paths, policy)
         volume = series.volume
         acquisition = sidecar(tags_of(series.first), volume.geometry, series.notes)
         return Picture(
@@ -148,8 +175,12 @@ def read_mask(
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Read a case's mask onto its picture's grid.
 
+    Masks of the reader ``dicom-masks`` may overlap: `dicom_masks.read_organ_masks` reads those.
+
     Parameters
     ----------
+    reader
+        How: ``nifti``, or slices as pictures.
     paths
         Mask files in the order of the picture's files.
     order
@@ -197,16 +228,13 @@ def _nifti_mask(path: Path, grid: Geometry) -> tuple[NDArray[Any], tuple[str, ..
     own = labels.geometry
     if own.shape != grid.shape:
         raise LabelError(f"the mask has {own.shape} voxels, its picture {grid.shape}", path=path)
-    apart = own.distance_mm(grid)
-    if apart > 0.5 * min(grid.spacing_mm):
-        raise GeometryError(
-            f"mask and picture lie {apart:.3g} mm apart, more than half a voxel: one of the two "
-            "headers is wrong",
-            path=path,
-        )
-    odd = tuple(f"mask: {note}" for note in nifti.oddities(path))
-    if apart > SAME_GRID_MM:
-        odd += (f"mask and picture lie {apart:.3g} mm apart: the picture's grid is taken",)
+    try:
+        note = place_note(own, grid)
+    except GeometryError as error:
+        raise GeometryError(error.message, path=path) from error
+    odd = tuple(f"mask: {one}" for one in nifti.oddities(path))
+    if note:
+        odd += (note,)
     return labels.array, odd
 
 
@@ -218,7 +246,10 @@ def _what_is_there(root: Path, preset: Preset | None) -> str:
     listed = ", ".join(f"{count} {ending or '(no ending)'}" for ending, count in named)
     if len(endings) > len(named):
         listed += f" and {len(endings) - len(named)} other endings"
-    wanted = preset or "the CHAOS layout (folders DICOM_anon), NIfTI pairs, PNG pairs or DICOM"
+    wanted = preset or (
+        "the CHAOS layout (folders DICOM_anon), folders PATIENT_DICOM and MASKS_DICOM, a "
+        "dataset.json of nnU-Net or the Decathlon, NIfTI pairs, PNG pairs or DICOM"
+    )
     return f"found {listed}; wanted is {wanted}"
 
 

@@ -1,9 +1,10 @@
-"""Pictures and masks as pairs of files: NIfTI volumes or single PNG slices.
+"""Pictures and masks as pairs of files: NIfTI volumes or single slices as PNG or JPEG.
 
 A file is a mask where its name or the nearest telling folder above it says so, and a picture
 otherwise; what is left of the name without that word is what pairs them::
 
     images/case_07.nii.gz + labels/case_07.nii.gz       image_7.nii.gz + label_7.nii.gz
+    imagesTr/amos_0001.nii.gz + labelsTr/...            img/img0001.nii.gz + label/label0001.nii.gz
     train/Data/a.png + train/Ground/a.png, val/Data/... (then the folders are the split)
 """
 
@@ -21,6 +22,7 @@ from medprep.files import natural_key, safe_name, walk_files
 from medprep.formats import nifti
 from medprep.organs import BINARY, numbered
 from medprep.sources.base import Reader, SourceCase, SourceSet
+from medprep.sources.dataset_json import NO_PATIENT
 
 _MASK_WORDS = ("labels", "label", "masks", "mask", "ground", "segmentations", "segmentation", "seg")
 _PICTURE_WORDS = ("images", "image", "pictures", "data", "imgs", "img")
@@ -28,12 +30,21 @@ _FOLDS: dict[str, Literal["train", "val", "test"]] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-_ENDINGS: dict[Reader, tuple[str, ...]] = {"nifti": (".nii.gz", ".nii"), "png": (".png",)}
+_ENDINGS: dict[Reader, tuple[str, ...]] = {
+    "nifti": (".nii.gz", ".nii"), "png": (".png", ".jpg", ".jpeg"),
+}  # fmt: skip
 _WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(_MASK_WORDS + _PICTURE_WORDS)})(?:tr|ts)?(?![a-z])")
 
 
-def find_pairs(root: Path, reader: Reader) -> list[SourceCase]:
-    """Pair the NIfTI or PNG files below a folder; none gives an empty list.
+def find_pairs(root: Path, reader: Reader) -> tuple[list[SourceCase], int]:
+    """Pair the NIfTI or PNG and JPEG files below a folder.
+
+    Returns
+    -------
+    list of SourceCase
+        None gives an empty one.
+    int
+        How many files were passed over.
 
     Raises
     ------
@@ -42,9 +53,11 @@ def find_pairs(root: Path, reader: Reader) -> list[SourceCase]:
     """
     pictures: dict[str, Path] = {}
     masks: dict[str, Path] = {}
+    passed_over = 0
     for path in walk_files(root):
         ending = next((e for e in _ENDINGS[reader] if path.name.casefold().endswith(e)), "")
         if not ending or path.name.startswith("._"):  # what macOS leaves beside a file
+            passed_over += 1
             continue
         relative = path.relative_to(root).as_posix().casefold().removesuffix(ending)
         into = masks if _is_mask(relative) else pictures
@@ -60,10 +73,10 @@ def find_pairs(root: Path, reader: Reader) -> list[SourceCase]:
             f"{len(lonely)} masks have no picture of the same name, first '{lonely[0]}'",
             path=masks[lonely[0]],
         )
-    return _cases(pictures, masks, reader)
+    return _cases(pictures, masks, reader), passed_over
 
 
-def describe_pairs(cases: list[SourceCase], reader: Reader) -> SourceSet:
+def describe_pairs(cases: list[SourceCase], reader: Reader, passed_over: int = 0) -> SourceSet:
     """Give the set with its organs and what should be known about it."""
     labelled = [case for case in cases if case.masks]
     notes = [f"{reader}-pairs: {len(cases)} pictures, {len(labelled)} with masks"]
@@ -71,10 +84,9 @@ def describe_pairs(cases: list[SourceCase], reader: Reader) -> SourceSet:
     if folds:
         counts = ", ".join(f"{count} {fold}" for fold, count in folds.items())
         notes.append(f"the folders are taken as the split: {counts}")
-    notes.append(
-        "no patient is known: each picture counts as its own patient; pictures of one patient in "
-        "two folds would make the Dice too good"
-    )
+    if passed_over:
+        notes.append(f"passed over: {passed_over} files of another kind")
+    notes.append(NO_PATIENT)
     if reader == "png":
         return SourceSet("png-pairs", tuple(cases), BINARY, tuple(notes))
     found = np.zeros(65536, bool)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import write_mask
+from dicom_files import write_dicom, write_mask
 
 from medprep.errors import FormatError, GeometryError, LabelError, SourceError
 from medprep.formats import nifti, png
@@ -76,6 +76,12 @@ def test_one_folder_with_two_names(tmp_path: Path) -> None:
         ("segmentation_of_livers/images/a.nii", "segmentation_of_livers/labels/a.nii", "a"),
         ("mydata/image.nii", "mydata/seg.nii", "mydata"),
         ("image.nii", "label.nii", "x"),
+        (
+            "RawData/Training/img/img0001.nii.gz",
+            "RawData/Training/label/label0001.nii.gz",
+            "case001",
+        ),
+        ("imagesTr/amos_0001.nii.gz", "labelsTr/amos_0001.nii.gz", "amos_0001"),
     ],
 )
 def test_other_habits(tmp_path: Path, picture: str, mask: str, case: str) -> None:
@@ -111,6 +117,40 @@ def test_folders_that_are_a_split(tmp_path: Path) -> None:
     }
     assert all(case.masks[0].parent.name == "Ground" for case in found.cases)
     assert "the folders are taken as the split: 2 train, 1 val" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("picture", "mask"),
+    [("a.jpg", "a.jpg"), ("a.JPEG", "a.png"), ("a.png", "a.jpg"), ("a_image.jpg", "a_mask.png")],
+)
+def test_jpeg_pictures_and_masks_are_found(tmp_path: Path, picture: str, mask: str) -> None:
+    write_mask(tmp_path / "images" / picture, np.full((8, 8), 90, np.uint8))
+    write_mask(tmp_path / "masks" / mask, np.full((8, 8), 255, np.uint8))
+    found = open_source(tmp_path)
+    assert found.preset == "png-pairs"
+    assert pairs(found) == {"a": (picture, mask)}
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
+def test_masks_of_every_kind_are_read(tmp_path: Path, mode: str) -> None:
+    write_mask(tmp_path / "images" / "a.png", np.full((4, 5), 90, np.uint8))
+    eye = np.eye(4, 5)
+    if mode == "I;16":
+        write_mask(tmp_path / "masks" / "a.png", (eye * 40000).astype(np.uint16))
+    else:
+        write_mask(tmp_path / "masks" / "a.png", (eye * 255).astype(np.uint8), mode)
+    (case,) = open_source(tmp_path).cases
+    mask, _ = read_mask("png", case.masks, (0,), Geometry.from_parts((1, 4, 5), (1, 1, 1)))
+    assert (mask[0] > 0).tolist() == (eye > 0).tolist()
+    assert len(np.unique(mask)) == 2
+
+
+def test_a_logo_beside_slices_is_no_data_set(tmp_path: Path) -> None:
+    write_mask(tmp_path / "logo.jpg", np.zeros((8, 8), np.uint8))
+    for place in range(3):
+        write_dicom(tmp_path / "a" / f"{place}", np.eye(4, dtype=np.int16), (0, 0, place))
+    assert open_source(tmp_path).preset == "dicom"
+    assert open_source(tmp_path, "png-pairs").preset == "png-pairs"
 
 
 def test_one_name_in_two_folds_is_two_cases(tmp_path: Path) -> None:
@@ -181,7 +221,9 @@ def test_two_names_for_one_case_are_refused(tmp_path: Path) -> None:
 def test_what_macos_leaves_is_no_picture(tmp_path: Path) -> None:
     write_nifti(tmp_path / "images" / "a.nii")
     (tmp_path / "images" / "._a.nii").write_bytes(b"stranger")
-    assert list(pairs(open_source(tmp_path))) == ["a"]
+    found = open_source(tmp_path)
+    assert list(pairs(found)) == ["a"]
+    assert "passed over: 1 files of another kind" in found.notes
 
 
 def test_a_broken_mask_spoils_only_its_case(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a workspace holds in the forms that other programs and challenges ask for."""
