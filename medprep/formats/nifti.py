@@ -159,8 +159,13 @@ def write(path: Path, volume: Volume | LabelMap) -> None:
         out.write(volume.array)
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, *, volume: int | None = None) -> Volume:
     """Read a picture with its grid.
+
+    Parameters
+    ----------
+    volume
+        Which one of a file of four axes, from 0; None where there is to be one only.
 
     Returns
     -------
@@ -175,8 +180,10 @@ def read(path: Path) -> Volume:
     GeometryError
         If its affine is impossible.
     """
-    content = _content(path)
-    header = Header(content, path)
+    content = _content(path, volume=volume)
+    header = Header(content, path, volume)
+    if volume is not None and not 0 <= volume < header.volumes:
+        raise FormatError(f"no volume {volume}: there are {header.volumes}", path=path)
     array = header.array(content)
     try:
         return Volume(array, Geometry(array.shape, header.affine_lps()))
@@ -193,7 +200,7 @@ def oddities(path: Path) -> tuple[str, ...]:
         As `read`, as far as the header shows it.
     """
     try:
-        return Header(_content(path, head_only=True), path).notes()
+        return Header(_content(path, head_only=True), path, 0).notes()
     except GeometryError as error:
         raise GeometryError(error.message, path=path) from error
 
@@ -228,7 +235,7 @@ def read_labels(path: Path) -> NDArray[Any]:
     return read_label_map(path).array
 
 
-def _content(path: Path, *, head_only: bool = False) -> bytes:
+def _content(path: Path, *, head_only: bool = False, volume: int | None = None) -> bytes:
     if not path.is_file():  # reading a pipe would wait for ever
         raise FormatError("cannot be read: no regular file", path=path)
     from isal import igzip, igzip_lib
@@ -245,7 +252,7 @@ def _content(path: Path, *, head_only: bool = False) -> bytes:
                 head: bytes = unpacked.read(OFFSET)
                 if head_only:
                     return head
-                rest: bytes = unpacked.read(max(0, Header(head, path).end - len(head)) + 1)
+                rest: bytes = unpacked.read(max(0, Header(head, path, volume).end - len(head)) + 1)
                 return head + rest
     except (OSError, EOFError, igzip_lib.IsalError) as error:  # type: ignore[misc]
         text = getattr(error, "strerror", None) or error  # not the path, which may name a patient

@@ -37,8 +37,9 @@ _LARGEST_BYTES = 1 << 36
 class Header:
     """The fields of ``nifti_1_header`` that place voxels; offsets as in ``nifti1.h``."""
 
-    def __init__(self, content: bytes, path: Path) -> None:
+    def __init__(self, content: bytes, path: Path, volume: int | None = None) -> None:
         self.path = path
+        self._volume = volume
         if len(content) < HEADER_BYTES:
             raise FormatError("too short for a NIfTI-1 header", path=path)
         self.order = "<" if struct.unpack_from("<i", content)[0] == HEADER_BYTES else ">"
@@ -72,7 +73,8 @@ class Header:
         axes = dim[0]
         if not 2 <= axes <= 7 or min(dim[1 : axes + 1]) < 1:
             raise FormatError(f"impossible axes {dim}", path=self.path)
-        if any(n != 1 for n in dim[4 : axes + 1]):
+        self.volumes = math.prod(dim[4 : axes + 1])
+        if self.volumes != 1 and self._volume is None:
             raise FormatError(
                 f"{axes} axes {dim[1 : axes + 1]}; wanted is one volume: split the file",
                 path=self.path,
@@ -81,14 +83,14 @@ class Header:
 
     @property
     def end(self) -> int:
-        """Where the voxels end."""
-        bytes_ = math.prod(self.shape) * np.dtype(self.kind).itemsize
+        """Where the voxels of all volumes end."""
+        bytes_ = self.volumes * math.prod(self.shape) * np.dtype(self.kind).itemsize
         if bytes_ > _LARGEST_BYTES:
             raise FormatError(f"impossible size: {self.shape} voxels", path=self.path)
         return self.offset + bytes_
 
     def array(self, content: bytes) -> NDArray[Any]:
-        """Give the voxels, scaled where the header says so."""
+        """Give the voxels of the volume asked for, scaled where the header says so."""
         if len(content) < self.end:
             raise FormatError(
                 f"cut short: {len(content)} bytes, but {self.shape} voxels end at {self.end}",
@@ -96,7 +98,8 @@ class Header:
             )
         kind = np.dtype(self.order + self.kind)
         voxels = math.prod(self.shape)
-        array = np.frombuffer(content, kind, voxels, self.offset).reshape(self.shape)
+        begin = self.offset + (self._volume or 0) * voxels * kind.itemsize
+        array = np.frombuffer(content, kind, voxels, begin).reshape(self.shape)
         array = array.astype(kind.newbyteorder("="), copy=False)
         scaled = np.isfinite(self.slope) and self.slope != 0 and np.isfinite(self.intercept)
         if scaled and (self.slope, self.intercept) != (1.0, 0.0):

@@ -138,7 +138,7 @@ def read_picture(
     modality
         Where the files do not say it.
     sequence
-        Which volume of a DICOM tree's series.
+        Which volume of a DICOM tree's series; of a NIfTI file of several the first one's name.
     policy
         What to do with gaps and tilt of DICOM.
 
@@ -161,7 +161,7 @@ def read_picture(
             volume, series.order, series.window, True, series.notes, acquisition, series.inverted
         )
     if reader == "nifti":
-        volume = nifti.read(paths[0])
+        volume = nifti.read(paths[0], volume=0 if sequence else None)
         array = compact(volume.array)
         odd = nifti.oddities(paths[0])
         return Picture(Volume(array, volume.geometry, modality), (0,), None, True, odd)

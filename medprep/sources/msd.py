@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medprep.errors import SourceError
-from medprep.files import natural_key
+from medprep.files import natural_key, safe_name
 from medprep.sources.base import SourceCase, SourceSet
 from medprep.sources.dataset_json import (
     ENDINGS,
@@ -125,7 +125,7 @@ def _case(
     return SourceCase(
         case=case,
         patient=case,
-        sequence="",
+        sequence=safe_name(modalities[0]) if len(modalities) > 1 else "",
         modality=modality_of(modalities[0]) if modalities else "",
         identity=name,
         reader=ENDINGS[ending],
@@ -147,8 +147,8 @@ def _modality_notes(modalities: tuple[str, ...]) -> list[str]:
     if len(modalities) < 2:
         return []
     return [
-        f"{len(modalities)} modalities in one 4D file ({', '.join(modalities)}): 'convert' refuses "
-        "4D pictures; write the one you want as a 3D file of the same name first"
+        f"{len(modalities)} modalities in one 4D file ({', '.join(modalities)}): the first is "
+        "taken; for another write it as a 3D file of the same name"
     ]
 
 

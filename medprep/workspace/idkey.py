@@ -56,7 +56,19 @@ def _new(private: Path) -> bytes:
 
 
 def save_key(private: Path, key: bytes) -> None:
-    """Keep a key where only its owner may read it."""
-    if not (private / _NAME).exists():
+    """Keep a key where only its owner may read it.
+
+    Raises
+    ------
+    WorkspaceError
+        If the folder has another one: its patients would go by two names.
+    """
+    path = private / _NAME
+    if not path.exists():
         private.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_bytes(private / _NAME, key + b"\n", mode=0o600)
+        write_bytes(path, key + b"\n", mode=0o600)
+    elif id_key(private) != key:
+        raise WorkspaceError(
+            "the names here were made under another key; give that one, or another folder",
+            path=path,
+        )

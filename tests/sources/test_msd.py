@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from json_sets import write_labels, write_msd, write_volume
 
-from medprep.errors import SourceError
+from medprep.errors import FormatError, SourceError
+from medprep.formats import nifti
+from medprep.formats.nifti import NiftiWriter
 from medprep.sources.base import SourceSet
 from medprep.sources.detect import open_source, read_mask, read_picture
 
@@ -45,10 +48,25 @@ def test_a_file_that_no_list_names_is_counted(tmp_path: Path) -> None:
     assert "passed over: 3 files that belong to no case (2 hidden" in note(found, "passed over")
 
 
-def test_several_modalities_are_announced(tmp_path: Path) -> None:
-    found = open_source(write_msd(tmp_path, modality={"0": "T2", "1": "ADC"}))
+def test_of_several_modalities_the_first_is_taken(tmp_path: Path) -> None:
+    folder = write_msd(tmp_path, modality={"0": "T2", "1": "ADC"})
+    path = folder / "imagesTr" / "spleen_2.nii.gz"
+    first = nifti.read(path)
+    with NiftiWriter(path, first.geometry, first.array.dtype, volumes=2) as out:
+        out.write(first.array)
+        out.write(first.array + 1)
+    found = open_source(folder)
     assert note(found, "4D file").startswith("2 modalities in one 4D file (T2, ADC)")
     assert {case.modality for case in found.cases} == {"MR"}
+    case = next(case for case in found.cases if case.case == "spleen_2")
+    assert case.sequence == "t2"
+    picture = read_picture(case.reader, case.pictures, case.modality, sequence=case.sequence)
+    assert np.array_equal(picture.volume.array, first.array)
+    with pytest.raises(FormatError, match="wanted is one volume"):
+        nifti.read(path)
+    with pytest.raises(FormatError, match="no volume 2: there are 2"):
+        nifti.read(path, volume=2)
+    assert np.array_equal(nifti.read(path, volume=1).array, first.array + 1)
 
 
 def test_a_list_of_validation_cases_as_amos_has_it(tmp_path: Path) -> None:
