@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from medprep.colours import PALETTE, palette_of
 from medprep.errors import FormatError
 from medprep.formats import png
 from medprep.opencv import load_cv2
@@ -64,15 +65,15 @@ def test_labels_are_palette_indices(path: Path, labels: np.ndarray) -> None:
         assert picture.mode == "P"
         assert np.array_equal(np.array(picture), labels)
         colours = np.array(picture.convert("RGB"))
-    assert np.array_equal(colours, np.array(png.palette(256), np.uint8)[labels])
+    assert np.array_equal(colours, np.array(palette_of({}), np.uint8)[labels])
     cv2 = load_cv2()
     assert np.array_equal(cv2.imread(str(path))[..., ::-1], colours)
     assert np.array_equal(png.read(path), labels)
 
 
 def test_colours_are_fixed_and_the_first_ones_differ() -> None:
-    colours = png.palette(256)
-    assert colours[:8] == list(png.LABEL_COLOURS)
+    colours = palette_of({})
+    assert colours[:8] == [(0, 0, 0), *PALETTE[:7]]
     assert len(set(colours[:8])) == 8
     assert len(colours) == 256
     assert (0, 0, 0) not in colours[1:], "no label looks like background"
@@ -183,3 +184,27 @@ def test_damage_is_never_a_crash(path: Path, data: st.DataObject) -> None:
         png.read(path)
     except FormatError as error:
         assert error.path == str(path)
+
+
+@pytest.mark.parametrize(
+    ("palette", "wanted"),
+    [
+        ([0, 0, 0, 63, 63, 63, 252, 252, 252], [[0, 63], [252, 63]]),
+        ([0, 0, 0, 230, 159, 0, 86, 180, 233], [[0, 1], [2, 1]]),
+    ],
+    ids=["greys", "colours"],
+)
+def test_a_palette_of_greys_is_a_way_to_store_greys(
+    tmp_path: Path, palette: list[int], wanted: list[list[int]]
+) -> None:
+    picture = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8), "P")
+    picture.putpalette(palette)
+    picture.save(tmp_path / "mask.png")
+    assert png.read(tmp_path / "mask.png").tolist() == wanted
+
+
+def test_a_jpeg_is_read_as_grey(tmp_path: Path) -> None:
+    Image.fromarray(np.full((16, 16), 63, np.uint8)).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(np.full((16, 16, 3), 63, np.uint8)).save(tmp_path / "b.jpg", quality=95)
+    for name in ("a.jpg", "b.jpg"):
+        assert abs(png.read(tmp_path / name).astype(int) - 63).max() <= 1
