@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from medprep.errors import OptionError, OtherDataError
-from medprep.execute import Failure, usable_cpus
-from medprep.files import digest, json_bytes, write_bytes
-from medprep.folds import FOLDS, Fold, assign, parts
-from medprep.sources.base import PRESETS, Preset, SourceCase, SourceSet
+from medprep.files import json_bytes, write_bytes
+from medprep.folds.given import Given, read_given
+from medprep.folds.patterns import compiled
+from medprep.folds.shares import Fold
+from medprep.folds.strata import CRITERIA, Criterion
+from medprep.sources.base import PRESETS, Preset, SourceSet
 from medprep.sources.detect import open_source
+from medprep.stages import leak_gate
+from medprep.stages.balance import Known, balance
 from medprep.stages.base import Context, Summary
+from medprep.stages.patients import one_patient_each, with_patients
+from medprep.stages.placing import (
+    Before,
+    Placing,
+    place,
+    place_as_given,
+    place_by_folders,
+    role,
+)
+from medprep.stages.source_files import drop_old_ledgers, hash_files
+from medprep.stages.split_record import row_of, splits, summary_of
 from medprep.workspace.database import CaseRow
 from medprep.workspace.idkey import id_key, save_key
 from medprep.workspace.layout import Layout
-from medprep.workspace.ledger import UNREADABLE, LedgerFile, write_ledger
+from medprep.workspace.ledger import LedgerFile, write_ledger
+
+LeaveOut = Literal["site"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +51,33 @@ class Split:
         Shares of the folds.
     folds
         Above 1: cross-validation with this many parts of all patients outside the test fold.
+    inner_folds
+        Above 0: nested cross-validation. Each of the outer ``folds`` (or sites) is tested by nets
+        that are trained and validated on this many parts of the others.
+    leave_out
+        ``site``: one outer fold for each site.
+    stratify
+        What every fold gets its share of: any of `CRITERIA`. None balances sequences.
+    site_from
+        Where a case's site stands: ``dicom`` (InstitutionName, else StationName), ``folder:N``
+        (N-th folder below the source), ``name`` (group ``site`` of ``patient_pattern``) or a
+        table with the columns ``site`` and ``case`` or ``patient``. None takes what there is.
+    patient_pattern
+        Regular expression for the files' names; its group ``patient``, or its first, is the
+        patient.
+    splits
+        A split somebody made: nnU-Net's ``splits_final.json`` or a table, see
+        `medprep.folds.given.read_given`.
+    allow_leaks
+        Take a given split, or folders, although a patient stands in two folds.
     seed
         Another seed gives another order of patients.
     resplit
         Forget earlier assignments.
     id_key
-        File with the key of the pseudonyms of a DICOM tree's patients; None keeps one in
-        ``private/``.
+        File with the key of the pseudonyms of patients and sites; None keeps one in ``private/``.
+    leak_check
+        Compare the pictures of all folds now; else `train` does it.
     """
 
     source: str
@@ -53,16 +86,36 @@ class Split:
     val: float = 0.1
     test: float = 0.2
     folds: int = 1
+    inner_folds: int = 0
+    leave_out: LeaveOut | None = None
+    stratify: tuple[Criterion, ...] = ()
+    site_from: str | None = None
+    patient_pattern: str | None = None
+    splits: str | None = None
+    allow_leaks: bool = False
     seed: int = 0
     resplit: bool = False
     id_key: str | None = None
+    leak_check: bool = True
 
     name: ClassVar[str] = "split"
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stratify", tuple(dict.fromkeys(self.stratify)))
         if self.preset is not None and self.preset not in PRESETS:
             raise OptionError(f"no preset '{self.preset}' (have {', '.join(PRESETS)})")
+        self._check_shares()
+        self._check_scheme()
+        if self.patient_pattern is not None:
+            compiled(self.patient_pattern)
+        strangers = [one for one in self.stratify if one not in CRITERIA]
+        if strangers:
+            raise OptionError(
+                f"--stratify {strangers[0]} is unknown; wanted is one of {', '.join(CRITERIA)}"
+            )
+
+    def _check_shares(self) -> None:
         if min(self.train, self.val, self.test) < 0 or self.train <= 0:
             raise OptionError(
                 f"shares are {self.train}, {self.val}, {self.test}; wanted are none below 0 and "
@@ -73,8 +126,35 @@ class Split:
                 f"--train {self.train} --val {self.val} --test {self.test} sum to "
                 f"{self.train + self.val + self.test:g}; wanted is 1"
             )
+
+    def _check_scheme(self) -> None:
         if self.folds < 1:
             raise OptionError(f"--folds is {self.folds}; wanted is 1 (no cross-validation) or more")
+        if self.leave_out not in (None, *get_args(LeaveOut)):
+            raise OptionError(f"--leave-out is '{self.leave_out}'; wanted is site")
+        if self.inner_folds < 0 or self.inner_folds == 1:
+            raise OptionError(f"--inner-folds is {self.inner_folds}; wanted is 0 (none), 2 or more")
+        if self.leave_out is not None and self.folds > 1:
+            raise OptionError(
+                f"--leave-out site makes one fold of each site; --folds {self.folds} has no place "
+                "beside it (--inner-folds has)"
+            )
+        if self.inner_folds and self.folds == 1 and self.leave_out is None:
+            raise OptionError(
+                f"--inner-folds {self.inner_folds} stands inside outer folds; give --folds 2 or "
+                "more, or --leave-out site"
+            )
+        shares = (self.train, self.val, self.test)
+        if self.inner_folds and shares != (Split.train, Split.val, Split.test):
+            raise OptionError(
+                f"--inner-folds {self.inner_folds} divides all patients; --train, --val and --test "
+                "have no place beside it"
+            )
+        if self.splits is not None and (self.folds > 1 or self.leave_out or self.stratify):
+            raise OptionError(
+                "--splits says who goes where; --folds, --leave-out and --stratify have no place "
+                "beside it"
+            )
 
     def _shares_are_rest(self) -> bool:
         """Tell whether only ``train`` was changed: the others then share what it leaves."""
@@ -94,9 +174,13 @@ class Split:
         return _open(self, self._key(layout))
 
     def look(self, layout: Layout) -> SourceSet:
-        """Look at the source, whatever was seen there before."""
+        """Look at the source, and at a split that is given, whatever was seen there before."""
         _open.cache_clear()
+        self._given()
         return self.found(layout)
+
+    def _given(self) -> Given | None:
+        return None if self.splits is None else read_given(Path(self.splits))
 
     def _key(self, layout: Layout) -> bytes:
         return id_key(layout.private, None if self.id_key is None else Path(self.id_key))
@@ -104,77 +188,75 @@ class Split:
     def perform(self, context: Context) -> Summary:
         """Read the source, place patients, and record both."""
         workspace = context.workspace
+        meta, earlier_rows = workspace.database.meta(), workspace.database.cases()
         found = self.found(workspace.layout)
-        meta = workspace.database.meta()
-        earlier_rows = workspace.database.cases()
         _require_same_data(found, meta, earlier_rows)
-        files = _hash_files(found.cases, context)
-        placed = [] if self.resplit else earlier_rows
-        earlier: dict[str, Fold] = {r.patient: r.fold for r in placed if r.fold in FOLDS}
-        dealt: dict[str, int] = {}
-        if meta.get("folds") == self.folds:  # parts of another number of folds mean nothing
-            dealt = {r.patient: r.part for r in placed if r.part is not None}
-        fold_of, part_of = self._place(found, earlier, dealt)
-        patients = {case.patient: case.identity for case in found.cases}
-        if found.preset == "dicom":
+        files = hash_files(found.cases, context.progress)
+        known = Known.of(self, found, context, self._key(workspace.layout))
+        found = one_patient_each(found, known.facts, told_by_name=bool(self.patient_pattern))
+        before = Before() if self.resplit else Before.of(meta, earlier_rows, found.cases)
+        placing = self._place(found, known, before)
+        if found.preset in ("dicom", "dicom-masks") or known.hashed:
             save_key(workspace.layout.private, self._key(workspace.layout))
-        ledger = write_ledger(
-            workspace.layout.private, Path(self.source).resolve(), patients, files
-        )
+        rows = self._record(found, files, placing, context)
+        kept = sum(1 for row in rows if row.labelled and row.patient in before.roles)
+        summary = summary_of(found, rows, kept, placing, known.lines)
+        if self.leak_check:
+            leaks = leak_gate.find(context)
+            summary.facts["same_pictures"] = len(leaks)
+            if leaks:
+                told = f"LEAK: {leak_gate.tell(leaks)}; all are in leaks.csv"
+                summary.lines.append(f"{told}, and 'train' refuses to train across them")
+        return summary
+
+    def _place(self, found: SourceSet, known: Known, before: Before) -> Placing:
+        labelled = [case for case in found.cases if case.masks]
+        given = self._given()
+        if given is not None:
+            path = Path(str(self.splits))
+            return place_as_given(given, found.cases, path, allow_leaks=self.allow_leaks)
+        if any(case.fold for case in found.cases):
+            return place_by_folders(labelled, self)
+        traits, lines = balance(labelled, self.stratify, known)
+        sites: dict[str, frozenset[str]] = {}
+        if self.leave_out is not None:
+            sites, more = known.sites_of_patients(labelled)
+            lines += more
+        placing = place(self, labelled, traits, sites, before)
+        return replace(placing, lines=[*lines, *placing.lines])
+
+    def _record(
+        self, found: SourceSet, files: list[LedgerFile], placing: Placing, context: Context
+    ) -> list[CaseRow]:
+        layout, database = context.workspace.layout, context.workspace.database
+        patients = {case.patient: case.identity for case in reversed(found.cases)}
+        ledger = write_ledger(layout.private, Path(self.source).resolve(), patients, files)
         by_case: dict[str, list[LedgerFile]] = {case.case: [] for case in found.cases}
         for file in files:
             by_case[file.subject].append(file)
-        rows = [_row(case, by_case[case.case], fold_of, part_of) for case in found.cases]
-        workspace.database.put_split(
+        rows = [row_of(case, by_case[case.case], placing) for case in found.cases]
+        database.put_split(
             {
                 "preset": found.preset,
                 "organs": [[o.name, [list(r) for r in o.ranges]] for o in found.table.organs],
+                "regions": [[name, list(members)] for name, members in found.table.regions],
                 "notes": list(found.notes),
                 "ledger": ledger,
-                "folds": self.folds,
+                "folds": placing.count,
+                "scheme": placing.scheme,
+                "leaks": list(placing.leaks),
             },
             rows,
         )
-        _drop_old_ledgers(workspace.layout.private, ledger)
-        write_bytes(workspace.layout.root / "splits.json", json_bytes(splits(rows, self.folds)))
-        return _summary(found, rows, earlier, self)
-
-    def _place(
-        self, found: SourceSet, earlier: dict[str, Fold], dealt: dict[str, int]
-    ) -> tuple[dict[str, Fold], dict[str, int]]:
-        labelled = {case.patient: case.sequence for case in found.cases if case.masks}
-        if any(case.fold for case in found.cases):
-            fixed: dict[str, Fold] = {}
-            for case in found.cases:
-                if case.masks:
-                    fixed[case.patient] = case.fold or "train"
-            return fixed, {}
-        fold_of = assign(labelled, self.shares, self.seed, earlier)
-        if self.folds == 1:
-            return fold_of, {}
-        trained = {p: s for p, s in labelled.items() if fold_of[p] != "test"}
-        fold_of.update(dict.fromkeys(trained, "train"))
-        return fold_of, parts(trained, self.folds, self.seed, dealt)
+        drop_old_ledgers(layout.private, ledger)
+        write_bytes(layout.root / "splits.json", json_bytes(splits(rows, placing)))
+        return rows
 
 
 @lru_cache(maxsize=1)
 def _open(options: Split, key: bytes) -> SourceSet:
-    return open_source(Path(options.source), options.preset, key)
-
-
-def splits(rows: Sequence[CaseRow], count: int) -> list[dict[str, list[str]]]:
-    """Give nnU-Net's list of train/val case names, with our ``test`` beside them."""
-    return [
-        {fold: [row.name for row in rows if role(row, number) == fold] for fold in FOLDS}
-        for number in range(count)
-    ]
-
-
-def role(row: CaseRow, number: int) -> str:
-    """Give what a case is in cross-validation fold ``number``: train, val, test or ``""``."""
-    if row.part is not None:
-        return "val" if row.part == number else "train"
-    return row.fold
+    root = Path(options.source)
+    return with_patients(open_source(root, options.preset, key), options.patient_pattern, root, key)
 
 
 def _require_same_data(found: SourceSet, meta: dict[str, Any], earlier: list[CaseRow]) -> None:
@@ -186,104 +268,12 @@ def _require_same_data(found: SourceSet, meta: dict[str, Any], earlier: list[Cas
             "workspace; give another --workspace"
         )
     known = {row.patient for row in earlier}
-    if known and not known & {case.patient for case in found.cases}:
+    same = {row.name for row in earlier} & {case.case for case in found.cases}
+    if known and not same and not known & {case.patient for case in found.cases}:
         raise OtherDataError(
             f"none of the {len(known)} patients of this workspace is in the source: another data "
             "set? give another --workspace"
         )
 
 
-def _hash_files(cases: Sequence[SourceCase], context: Context) -> list[LedgerFile]:
-    """Read every file once; reading is what takes the time, so threads suit."""
-    wanted = [
-        (case.case, role, place, path)
-        for case in cases
-        for role, paths in (("picture", case.pictures), ("mask", case.masks))
-        for place, path in enumerate(paths)
-    ]
-    context.progress.start("split", len(wanted))
-    files = []
-    with ThreadPoolExecutor(usable_cpus()) as pool:
-        for file in pool.map(lambda one: _hash_file(*one), wanted, chunksize=64):
-            files.append(file)
-            context.progress.advance()
-    context.progress.finish()
-    return files
-
-
-def _hash_file(subject: str, role: str, place: int, path: Path) -> LedgerFile:
-    """Hash one file; what cannot be read is noted as such and fails its own case later."""
-    try:
-        if not path.is_file():  # a dangling link, or a FIFO that would block for ever
-            return LedgerFile(subject, role, place, str(path), 0, 0, UNREADABLE)
-        status = path.stat()
-        with path.open("rb") as handle:
-            content = hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError:
-        return LedgerFile(subject, role, place, str(path), 0, 0, UNREADABLE)
-    return LedgerFile(
-        subject, role, place, str(path.resolve()), status.st_size, status.st_mtime_ns, content
-    )
-
-
-def _row(
-    case: SourceCase,
-    files: Sequence[LedgerFile],
-    fold_of: dict[str, Fold],
-    part_of: dict[str, int],
-) -> CaseRow:
-    pictures = [file for file in files if file.role == "picture"]
-    masks = [file for file in files if file.role == "mask"]
-    return CaseRow(
-        case.case,
-        case.patient,
-        case.sequence,
-        case.modality,
-        case.reader,
-        bool(masks),
-        fold_of.get(case.patient, "") if masks else "",
-        part_of.get(case.patient) if masks else None,
-        len(pictures),
-        sum(file.size for file in pictures),
-        digest([file.sha256 for file in pictures]),
-        digest([file.sha256 for file in masks]),
-    )
-
-
-def _drop_old_ledgers(private: Path, keep: str) -> None:
-    for path in private.glob("sources-*.sqlite"):
-        if path.name != keep:
-            path.unlink()
-
-
-def _summary(
-    found: SourceSet, rows: list[CaseRow], earlier: dict[str, Fold], options: Split
-) -> Summary:
-    summary = Summary("split", made=[row.name for row in rows], lines=list(found.notes))
-    for number, (path, why) in enumerate(found.broken, 1):
-        summary.failed[f"file {number}"] = Failure("dicom", why, path)
-    by_fold = Counter({row.patient: row.fold for row in rows if row.labelled}.values())
-    counted = ", ".join(f"{by_fold[fold]} {fold}" for fold in FOLDS)
-    summary.lines.append(f"patients: {counted}")
-    if options.folds > 1:
-        summary.lines.append(f"cross-validation: {options.folds} folds of the training patients")
-    unlabelled = sorted({row.patient for row in rows if not row.labelled})
-    if unlabelled:
-        summary.lines.append(
-            f"{len(unlabelled)} patients without masks are predicted, never scored: "
-            + ", ".join(unlabelled)
-        )
-    kept = sum(1 for row in rows if row.patient in earlier)
-    if kept:
-        summary.lines.append(f"{kept} cases keep their earlier fold (--resplit to place all anew)")
-    if sum(by_fold.values()) == 1:
-        summary.lines.append("one labelled patient: all of it is in train, nobody is held out")
-    elif sum(by_fold.values()) == 2 and not by_fold["val"]:
-        summary.lines.append("two labelled patients: one trains, one tests, no validation")
-    summary.facts = {
-        "preset": found.preset,
-        "cases": len(rows),
-        "patients": dict(by_fold),
-        "unlabelled": unlabelled,
-    }
-    return summary
+__all__ = ["Split", "role"]

@@ -59,6 +59,8 @@ class CaseRow:
     bytes: int
     picture_key: str
     mask_key: str
+    roles: str = ""
+    """What it is in each fold number, where fold and part do not say it (`folds.schemes`)."""
 
 
 @dataclass(frozen=True)
@@ -184,13 +186,16 @@ class Database:
 
     def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:
         """Replace the data set's facts and cases; what was made of vanished cases is forgotten."""
-        rows = [tuple(vars(case).values()) for case in cases]
+        listed = list(cases)
+        rows = [tuple(vars(case).values())[:-1] for case in listed]
+        roles = {case.name: case.roles for case in listed if case.roles}
+        facts = {**meta, "roles": roles} if roles else meta
         with self._transaction() as db:
             db.execute("DELETE FROM meta")
             db.execute("DELETE FROM cases")
             db.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
-                [(name, json.dumps(value, sort_keys=True)) for name, value in meta.items()],
+                [(name, json.dumps(value, sort_keys=True)) for name, value in facts.items()],
             )
             db.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             for table in ("artifacts", "failures"):
@@ -202,7 +207,11 @@ class Database:
     def cases(self) -> list[CaseRow]:
         """Give all cases in the order of their names."""
         rows = self._rows("SELECT * FROM cases ORDER BY name")
-        return [replace(CaseRow(*row), labelled=bool(row[5])) for row in rows]
+        roles = self.meta().get("roles", {})
+        return [
+            replace(CaseRow(*row), labelled=bool(row[5]), roles=roles.get(row[0], ""))
+            for row in rows
+        ]
 
     def artifacts(self, stage: str) -> dict[str, Artifact]:
         """Give what a stage made, by subject."""
@@ -226,17 +235,11 @@ class Database:
         inputs = [[one.stage, one.subject, one.key] for one in artifact.inputs]
         with self._transaction() as db:
             self._forget(artifact.stage, artifact.subject)
-            db.execute(
-                "INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    artifact.stage,
-                    artifact.subject,
-                    artifact.key,
-                    json.dumps(inputs),
-                    json.dumps(artifact.files),
-                    json.dumps(artifact.facts, sort_keys=True),
-                ),
-            )
+            values = (
+                artifact.stage, artifact.subject, artifact.key, json.dumps(inputs),
+                json.dumps(artifact.files), json.dumps(artifact.facts, sort_keys=True),
+            )  # fmt: skip
+            db.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def put_failure(self, failure: FailureRow) -> None:
         """Record why something could not be made; an earlier artifact of it is forgotten."""
@@ -257,18 +260,15 @@ class Database:
 
     def begin(self, step: Step) -> int:
         """Record that a stage starts and give its number."""
+        values = (
+            step.stage, json.dumps(step.options), step.command, json.dumps(step.versions),
+            step.started, step.status,
+        )  # fmt: skip
         with self._transaction() as db:
             cursor = db.execute(
                 "INSERT INTO steps (stage, options, command, versions, started, status)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    step.stage,
-                    json.dumps(step.options),
-                    step.command,
-                    json.dumps(step.versions),
-                    step.started,
-                    step.status,
-                ),
+                values,
             )
         return int(cursor.lastrowid or 0)
 

@@ -16,8 +16,8 @@ from medprep.workspace.ledger import Ledger
 from medprep.workspace.lock import Lock
 
 _ARTIFACT_FOLDERS = (
-    "images", "labels", "cleaned", "slices", "augmented", "models", "predictions", "metrics",
-    "private",
+    "images", "labels", "cleaned", "fingerprints", "check", "slices", "augmented", "models",
+    "predictions", "metrics", "private",
 )  # fmt: skip
 
 
@@ -152,6 +152,8 @@ class Currency:
 
 def fold_key(case: CaseRow) -> str:
     """Give what changes when a case moves to another fold."""
+    if case.roles:
+        return f"{case.fold}/{case.roles}"
     return case.fold if case.part is None else f"{case.fold}/{case.part}"
 
 

@@ -1,13 +1,13 @@
-"""Patients into folds: exact shares, repeatable, and steady when the data set grows."""
+"""Exact shares and equal parts of patients: repeatable, and steady when the data set grows."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
 
 from medprep.errors import OptionError
+from medprep.folds.spread import Traits, spread
 
 Fold = Literal["train", "val", "test"]
 FOLDS: tuple[Fold, ...] = ("train", "val", "test")
@@ -51,7 +51,7 @@ def counts(patients: int, shares: Mapping[Fold, float]) -> dict[Fold, int]:
 
 
 def assign(
-    patients: Mapping[str, str],
+    patients: Mapping[str, Traits],
     shares: Mapping[Fold, float],
     seed: int,
     earlier: Mapping[str, Fold] | None = None,
@@ -61,8 +61,8 @@ def assign(
     Parameters
     ----------
     patients
-        Patient id to stratum; every fold gets its share of each stratum as nearly as whole
-        patients allow.
+        Patient id to traits; every fold gets its share of each trait as nearly as whole patients
+        allow (`spread`). The size of a fold never depends on them.
     shares
         Parts of each fold.
     seed
@@ -76,7 +76,7 @@ def assign(
         Patient to fold, for ``patients`` only.
     """
     kept = {patient: fold for patient, fold in (earlier or {}).items() if patient in patients}
-    new = {patient: stratum for patient, stratum in patients.items() if patient not in kept}
+    new = {patient: traits for patient, traits in patients.items() if patient not in kept}
     target = counts(len(patients), shares)
     missing = {
         fold: max(0, target[fold] - sum(1 for given in kept.values() if given == fold))
@@ -84,12 +84,14 @@ def assign(
     }
     while sum(missing.values()) > len(new):  # a fold was overfull before: the others get less
         missing[max(missing, key=lambda fold: missing[fold])] -= 1
-    slots = [fold for fold in FOLDS for _ in range(missing[fold])]
-    return {**kept, **dict(zip(interleaved(new, seed), slots, strict=True))}
+    sizes = [missing[fold] for fold in FOLDS]
+    placed = {patient: (patients[patient], FOLDS.index(fold)) for patient, fold in kept.items()}
+    dealt = spread(new, sizes, seed, placed)
+    return {**kept, **{patient: FOLDS[number] for patient, number in dealt.items()}}
 
 
 def parts(
-    patients: Mapping[str, str],
+    patients: Mapping[str, Traits],
     folds: int,
     seed: int,
     earlier: Mapping[str, int] | None = None,
@@ -99,13 +101,13 @@ def parts(
     Parameters
     ----------
     patients
-        Patient id to stratum.
+        Patient id to traits, as in `assign`.
     folds
         Number of parts.
     seed
         Another seed gives another order.
     earlier
-        The parts that were dealt before. They are kept; each new patient goes into the part that
+        The parts that were dealt before. They are kept; each new patient goes into a part that
         is smallest then. Of another number of parts they would mean nothing: give None.
 
     Raises
@@ -115,25 +117,12 @@ def parts(
     """
     if folds > len(patients):
         raise OptionError(f"{folds} folds of {len(patients)} patients; wanted is one or more each")
-    dealt = {patient: part for patient, part in (earlier or {}).items() if patient in patients}
-    new = {patient: stratum for patient, stratum in patients.items() if patient not in dealt}
-    sizes = Counter(dealt.values())
-    for patient in interleaved(new, seed):
-        part = min(range(folds), key=lambda number: sizes[number])
-        dealt[patient] = part
-        sizes[part] += 1
-    return dealt
-
-
-def interleaved(patients: Mapping[str, str], seed: int) -> list[str]:
-    """Order patients by chance so that any stretch of the list holds each stratum in proportion."""
-
-    def chance(patient: str) -> str:
-        return hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest()
-
-    place: dict[str, tuple[float, str]] = {}
-    for stratum in sorted(set(patients.values())):
-        members = sorted((p for p, s in patients.items() if s == stratum), key=chance)
-        for rank, patient in enumerate(members):
-            place[patient] = ((rank + 0.5) / len(members), chance(patient))
-    return sorted(place, key=lambda patient: place[patient])
+    kept = {patient: part for patient, part in (earlier or {}).items() if patient in patients}
+    new = {patient: traits for patient, traits in patients.items() if patient not in kept}
+    full = Counter(kept.values())
+    sizes = [0] * folds
+    for _ in new:
+        smallest = min(range(folds), key=lambda number: full[number] + sizes[number])
+        sizes[smallest] += 1
+    placed = {patient: (patients[patient], part) for patient, part in kept.items()}
+    return {**kept, **spread(new, sizes, seed, placed)}

@@ -1,0 +1,59 @@
+"""Hash the files of a source: what everything that is made from them is judged by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from medprep.execute import usable_cpus
+from medprep.progress import Progress
+from medprep.sources.base import SourceCase
+from medprep.workspace.ledger import UNREADABLE, LedgerFile
+
+
+def hash_files(cases: Sequence[SourceCase], progress: Progress) -> list[LedgerFile]:
+    """Read every file once; reading is what takes the time, so threads suit.
+
+    Returns
+    -------
+    list of LedgerFile
+        In the order of the cases, pictures before masks. What cannot be read bears `UNREADABLE`
+        for a hash and fails its own case later.
+    """
+    wanted = [
+        (case.case, role, place, path)
+        for case in cases
+        for role, paths in (("picture", case.pictures), ("mask", case.masks))
+        for place, path in enumerate(paths)
+    ]
+    progress.start("split", len(wanted))
+    files = []
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        for file in pool.map(lambda one: _hash_file(*one), wanted, chunksize=64):
+            files.append(file)
+            progress.advance()
+    progress.finish()
+    return files
+
+
+def _hash_file(subject: str, role: str, place: int, path: Path) -> LedgerFile:
+    try:
+        if not path.is_file():  # a dangling link, or a FIFO that would block for ever
+            return LedgerFile(subject, role, place, str(path), 0, 0, UNREADABLE)
+        status = path.stat()
+        with path.open("rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError:
+        return LedgerFile(subject, role, place, str(path), 0, 0, UNREADABLE)
+    return LedgerFile(
+        subject, role, place, str(path.resolve()), status.st_size, status.st_mtime_ns, content
+    )
+
+
+def drop_old_ledgers(private: Path, keep: str) -> None:
+    """Delete the ledgers of earlier states of the source."""
+    for path in private.glob("sources-*.sqlite"):
+        if path.name != keep:
+            path.unlink()
