@@ -86,7 +86,13 @@ def extract_labels(
     voxels = dict.fromkeys(table.names, 0)
     strays: dict[int, int] = {}
     slices: list[int] = []
-    for index, (plane, into) in enumerate(zip(grey, labels, strict=True)):
+    for index in range(grey.shape[0]):
+        # Most rows are background; the others are looked at by one organ after the other.
+        held = np.flatnonzero(grey[index].any(axis=1))
+        if not held.size:
+            continue
+        rows = slice(held[0], held[-1] + 1)
+        plane, into = grey[index, rows], labels[index, rows]
         _label_plane(plane, table, into, voxels)
         found = _stray_levels(plane, into, others)
         if found:

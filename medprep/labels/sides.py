@@ -147,7 +147,8 @@ def _pieces(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     import cc3d
 
-    numbers = cc3d.connected_components(mask, connectivity=26, binary_image=True)
+    # As numbers: cc3d 4.1 refuses some thin bool volumes.
+    numbers = cc3d.connected_components(mask.view(np.uint8), connectivity=26)
     piece = numbers[where].astype(np.int64)
     return piece, np.bincount(piece)
 

@@ -1,0 +1,59 @@
+"""Print the table of ``docs/cleaning.md``: which rule drops which organ in how many cases.
+
+    python docs/make_cleaning_table.py FOLDER [NAME ...]
+
+FOLDER holds label maps ``label_*.nii.gz``; the names are those of the labels 1, 2, ...
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from medprep.formats import nifti
+from medprep.labels.audit import AuditRow
+from medprep.labels.cleaning import judge
+from medprep.labels.rules import Rules
+
+CHAOS = ("liver", "right_kidney", "left_kidney", "spleen")
+PAPER = Rules.preset("sam-med3d")
+ALONE = {
+    "under 1 ml": Rules(min_ml=PAPER.min_ml),
+    "a side under 15 mm": Rules(min_side_mm=PAPER.min_side_mm),
+    "background over 99%": Rules(max_background_percent=PAPER.max_background_percent),
+    "five pieces, then all three": Rules(
+        keep=PAPER.keep,
+        min_ml=PAPER.min_ml,
+        min_side_mm=PAPER.min_side_mm,
+        max_background_percent=PAPER.max_background_percent,
+    ),
+}
+
+
+def judged(folder: Path, names: dict[int, str], rules: Rules) -> Iterator[AuditRow]:
+    """Yield the rows of all cases."""
+    for path in sorted(folder.glob("label_*.nii.gz")):
+        labels = nifti.read_label_map(path)
+        yield from judge(labels.array, labels.geometry, names, rules)
+
+
+def main() -> None:
+    """Print the table in Markdown."""
+    folder, given = Path(sys.argv[1]), tuple(sys.argv[2:]) or CHAOS
+    names = dict(enumerate(given, 1))
+    results = {rule: list(judged(folder, names, rules)) for rule, rules in ALONE.items()}
+    lines = [["organ", "cases", "ml", *ALONE], ["---"] * (3 + len(ALONE))]
+    for name in given:
+        found = [row for row in results["under 1 ml"] if row.name == name and row.before]
+        volumes = [row.before_ml for row in found if row.before_ml is not None]
+        dropped = [
+            str(sum(row.dropped for row in rows if row.name == name)) for rows in results.values()
+        ]
+        span = f"{min(volumes):.0f}-{max(volumes):.0f}" if volumes else ""
+        lines.append([name, str(len(found)), span, *dropped])
+    sys.stdout.write("\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
