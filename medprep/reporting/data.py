@@ -1,7 +1,8 @@
 """What a report is made of: plain records, filled by whoever has the numbers.
 
 Nothing here is computed and nothing holds a date, a path or a patient's name. A section whose
-records are empty is left out of the report.
+records are empty is left out of the report. What the report says about the data itself is in
+`medprep.reporting.quality`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from medprep.metrics.overlap import Summary
+from medprep.reporting.quality import (
+    CleaningRow,
+    DataCheck,
+    LabelRow,
+    Leaks,
+    Overlay,
+    Thumbnail,
+)
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
@@ -76,27 +85,6 @@ class FoldRow:
 
 
 @dataclass(frozen=True)
-class LabelRow:
-    """Voxels of one organ in one case as extracted; ``ml`` is None where spacing is unknown."""
-
-    case: str
-    organ: str
-    voxels: int
-    ml: float | None
-
-
-@dataclass(frozen=True)
-class CleaningRow:
-    """What cleaning did to one organ of one case, in voxels; ``after`` is what is left."""
-
-    case: str
-    organ: str
-    removed: int
-    filled: int
-    after: int
-
-
-@dataclass(frozen=True)
 class FailedCase:
     """A case that a stage could not do, with the error's code and public message."""
 
@@ -104,21 +92,6 @@ class FailedCase:
     stage: str
     code: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """A picture with its labels drawn in.
-
-    Parameters
-    ----------
-    png
-        The file's bytes, as `medprep.reporting.figures.overlay` gives them.
-    """
-
-    case: str
-    title: str
-    png: bytes
 
 
 @dataclass(frozen=True)
@@ -240,6 +213,16 @@ class ReportData:
         Of medprep.
     organs
         Each organ's name and the colour that the overlays draw it in.
+    check, leaks
+        What was found; None where nobody looked.
+    labels, label_notes
+        Statistics of each organ in each case, and how they are to be read; one sentence each.
+    cleaning, cleaning_notes
+        Every decision in the order in which they were taken, and what the rules are.
+    thumbnails
+        One for each case with labels.
+    overlays
+        Some of these cases, large.
     scores
         One for each scored run; the first one is the report's headline.
     commands
@@ -254,9 +237,14 @@ class ReportData:
     series: tuple[SeriesRow, ...] = ()
     folds: tuple[FoldRow, ...] = ()
     organs: tuple[tuple[str, Colour], ...] = ()
+    check: DataCheck | None = None
+    leaks: Leaks | None = None
     labels: tuple[LabelRow, ...] = ()
+    label_notes: tuple[str, ...] = ()
     cleaning: tuple[CleaningRow, ...] = ()
+    cleaning_notes: tuple[str, ...] = ()
     failures: tuple[FailedCase, ...] = ()
+    thumbnails: tuple[Thumbnail, ...] = ()
     overlays: tuple[Overlay, ...] = ()
     training: tuple[Training, ...] = ()
     scores: tuple[ScoreTable, ...] = ()

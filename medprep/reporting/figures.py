@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from math import ceil, floor
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import LabelError
-from medprep.opencv import load_cv2
 from medprep.reporting.data import Colour, LogRow, ScoreRow, ScoreTable
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ _STYLE = {
 _WIDTH_INCH = 4.8
 _BOX_FROM = 5
 """Cases that a box needs: quartiles of fewer are not worth a picture."""
-_SIDE_PIXELS = 512
-"""A picture whose longer side is below this is enlarged, so that outlines stay thin lines."""
 _TINT = 0.45
 """Share of a label's colour in a tinted pixel: the tissue below still shows."""
 
@@ -110,45 +107,6 @@ def dice_strip(table: ScoreTable) -> bytes:
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("Volume Dice, one dot for each case")
         return _png(figure)
-
-
-def overlay(picture: NDArray[np.uint8], labels: NDArray[Any], colours: Sequence[Colour]) -> bytes:
-    """Draw the outline of every label over a picture.
-
-    Parameters
-    ----------
-    picture
-        ``[row, column]``, uint8.
-    labels
-        ``[row, column]``, integers; 0 is background.
-    colours
-        Red, green, blue of each label, background included.
-
-    Returns
-    -------
-    bytes
-        A colour PNG, enlarged by a whole factor until its longer side has 512 pixels. Empty
-        labels give the picture.
-
-    Raises
-    ------
-    LabelError
-        If shapes differ or a label has no colour.
-    """
-    _require_fitting(picture, labels, colours)
-    cv2 = load_cv2()
-    factor = max(1, ceil(_SIDE_PIXELS / max(picture.shape)))
-    size = (picture.shape[1] * factor, picture.shape[0] * factor)
-    grey = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_LINEAR)
-    canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-    thickness = 2 * max(1, round(max(size) / _SIDE_PIXELS))
-    for label in np.unique(labels[labels > 0]):
-        mask = cv2.resize((labels == label).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        # A dark rim keeps a bright line visible on bright tissue.
-        cv2.drawContours(canvas, outlines, -1, (0, 0, 0), thickness + 2, cv2.LINE_AA)
-        cv2.drawContours(canvas, outlines, -1, colours[label][::-1], thickness, cv2.LINE_AA)
-    return bytes(cv2.imencode(".png", canvas)[1])
 
 
 def triple(

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 from medprep.metrics.overlap import SLICE_CONVENTIONS
-from medprep.reporting.data import (
-    CleaningRow,
-    LabelRow,
-    ReportData,
-    ScoreRow,
-    ScoreTable,
-    SeriesRow,
+from medprep.reporting.data import ReportData, ScoreRow, ScoreTable, SeriesRow
+from medprep.reporting.quality_tables import (
+    cleaning_of,
+    findings_of,
+    label_rows,
+    outlying,
+    sizes_of,
 )
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-Row = TypeVar("Row", LabelRow, CleaningRow)
-
 _FOLD_WORDS = {"train": "training", "val": "validation", "test": "test", "": "without labels"}
+_KIND_WORDS = {"alignment": "mask on picture", "sides": "left and right", "geometry": "grid"}
 _NOTHING = "–"
 _WORST = 20
 """Rows of a Dice table that stand open; the others are folded away below them."""
@@ -53,20 +53,6 @@ class _SeriesMap:
     rows: list[tuple[str, list[str]]]
 
 
-@dataclass(frozen=True)
-class _OrganLabels:
-    """One organ's labels over all cases; millilitres are None where no spacing is known."""
-
-    organ: str
-    cases: int
-    median_ml: float | None
-    low_ml: float | None
-    high_ml: float | None
-    removed: int
-    filled: int
-    emptied: int
-
-
 def render(data: ReportData) -> str:
     """Write a report.
 
@@ -84,7 +70,7 @@ def render(data: ReportData) -> str:
     """
     from medprep.reporting.figures import dice_strip, training_curve
 
-    labels, cleaning = _in_order(data.labels, data), _in_order(data.cleaning, data)
+    labels = label_rows(data)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -93,8 +79,12 @@ def render(data: ReportData) -> str:
             headline=_headline(data.scores),
             series=_series_map(data.series),
             patients=_patients_by_fold(data.series),
-            organ_labels=_organ_labels(labels, cleaning),
-            label_rows=_label_rows(labels, cleaning),
+            found=findings_of(data.check),
+            labels=labels,
+            sizes=sizes_of(labels),
+            outlying=outlying(labels),
+            cleaning=cleaning_of(data),
+            large={one.case: number for number, one in enumerate(data.overlays, 1)},
             training=[(one, training_curve(one.log) if one.log else b"") for one in data.training],
             scores=[(one, _worst_first(one.rows), dice_strip(one)) for one in data.scores],
             slice_conventions=SLICE_CONVENTIONS,
@@ -104,6 +94,7 @@ def render(data: ReportData) -> str:
     )
 
 
+@cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -118,12 +109,32 @@ def _environment() -> Environment:
     environment.filters.update(
         score=lambda value: _NOTHING if value is None else f"{value:.4f}",
         ml=lambda value: _NOTHING if value is None else f"{value:,.1f}",
+        grey=_grey,
         count=lambda value: _NOTHING if value is None else f"{value:,}",
         organ=lambda name: name.replace("_", " "),
+        kind=lambda name: _KIND_WORDS.get(name, name),
+        affected=_affected,
         fold=lambda name: _FOLD_WORDS.get(name, name),
         picture=lambda png: "data:image/png;base64," + b64encode(png).decode(),
     )
     return environment
+
+
+def _affected(cases: Mapping[str, int]) -> str:
+    """Say how many cases have errors, and how many others have warnings."""
+    parts = [
+        f"{severity}s in {cases[severity]} case{'' if cases[severity] == 1 else 's'}"
+        for severity in ("error", "warning")
+        if cases.get(severity)
+    ]
+    return ", ".join(parts) or "no errors, no warnings"
+
+
+def _grey(value: float | None) -> str:
+    """Write a grey value with four digits, or more where it is above 1000."""
+    if value is None:
+        return _NOTHING
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _headline(scores: Sequence[ScoreTable]) -> _Headline | None:
@@ -184,47 +195,3 @@ def _patients_by_fold(rows: Sequence[SeriesRow]) -> dict[str, list[str]]:
     for row in rows:
         found.setdefault(row.fold, {})[row.patient] = None
     return {fold: list(patients) for fold, patients in found.items()}
-
-
-def _in_order(rows: Sequence[Row], data: ReportData) -> list[Row]:
-    """Put each case's organs into the order of their labels; cases stay where they are."""
-    cases = {row.case: n for n, row in reversed(list(enumerate(rows)))}
-    organs = {name: n for n, (name, _) in enumerate(data.organs)}
-    return sorted(rows, key=lambda row: (cases[row.case], organs.get(row.organ, len(organs))))
-
-
-def _label_rows(
-    labels: Sequence[LabelRow], cleaning: Sequence[CleaningRow]
-) -> list[dict[str, Any]]:
-    """Join what was extracted and what cleaning did, by case and organ."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    nothing = dict.fromkeys(("voxels", "ml", "removed", "filled", "after"))
-    records: list[LabelRow | CleaningRow] = [*labels, *cleaning]
-    for record in records:
-        row = rows.setdefault((record.case, record.organ), dict(nothing))
-        row.update(vars(record))
-    return list(rows.values())
-
-
-def _organ_labels(
-    labels: Sequence[LabelRow], cleaning: Sequence[CleaningRow]
-) -> list[_OrganLabels]:
-    found = []
-    organs = [row.organ for row in labels] + [row.organ for row in cleaning]
-    for organ in dict.fromkeys(organs):
-        own = [row for row in labels if row.organ == organ and row.voxels]
-        sizes = [row.ml for row in own if row.ml is not None]
-        cleaned = [row for row in cleaning if row.organ == organ]
-        found.append(
-            _OrganLabels(
-                organ,
-                len(own),
-                median(sizes) if sizes else None,
-                min(sizes, default=None),
-                max(sizes, default=None),
-                sum(row.removed for row in cleaned),
-                sum(row.filled for row in cleaned),
-                sum(1 for row in cleaned if row.removed and not row.after),
-            )
-        )
-    return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medprep.errors import LabelError
 from medprep.metrics.overlap import summarise
 from medprep.reporting.data import LogRow, OrganScore, ScoreRow, ScoreTable
-from medprep.reporting.figures import dice_strip, overlay, training_curve, triple
+from medprep.reporting.figures import dice_strip, training_curve, triple
 
 COLOURS = ((0, 0, 0), (250, 10, 20), (30, 240, 50))
 LOG = tuple(LogRow(n, 1 / n, n / 20 if n % 5 == 0 else None) for n in range(1, 21))
@@ -48,7 +48,6 @@ def pixels(png: bytes) -> NDArray[np.uint8]:
 DRAWN: list[Callable[[], bytes]] = [
     lambda: training_curve(LOG),
     lambda: dice_strip(scores(ROWS, "liver")),
-    lambda: overlay(np.full((9, 9), 7, np.uint8), np.eye(9, dtype=np.uint8), COLOURS),
 ]
 
 
@@ -59,7 +58,7 @@ def test_equal_numbers_give_equal_bytes_without_names_or_dates(draw: Callable[[]
     assert set(chunks(first)) <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
 
 
-@pytest.mark.parametrize("draw", DRAWN[:2])
+@pytest.mark.parametrize("draw", DRAWN)
 def test_settings_of_the_user_change_nothing_and_stay(draw: Callable[[], bytes]) -> None:
     import matplotlib
 
@@ -107,34 +106,6 @@ def test_strip_takes_a_dollar_for_a_dollar() -> None:
     assert chunks(dice_strip(scores(rows, r"$\frac$")))[0] == b"IHDR"
 
 
-def test_overlay_without_labels_is_the_picture() -> None:
-    picture = np.arange(400 * 600, dtype=np.uint32).reshape(400, 600).astype(np.uint8)
-    shown = pixels(overlay(picture, np.zeros(picture.shape, np.uint8), COLOURS))
-    assert np.array_equal(shown, np.repeat(picture[..., None], 3, axis=2))
-
-
-def test_overlay_draws_outlines_in_red_green_blue() -> None:
-    picture = np.full((512, 512), 100, np.uint8)
-    labels = np.zeros(picture.shape, np.uint16)
-    labels[100:200, 300:400] = 1
-    labels[300:400, 100:200] = 2
-    shown = pixels(overlay(picture, labels, COLOURS))
-    assert tuple(shown[100, 350]) == COLOURS[1]
-    assert tuple(shown[350, 100]) == COLOURS[2]
-    assert tuple(shown[150, 350]) == tuple(shown[350, 150]) == tuple(shown[5, 5]) == (100,) * 3
-
-
-@settings(deadline=None)  # the first picture pays for importing OpenCV
-@given(
-    arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.just(9))
-)
-def test_overlay_enlarges_by_a_whole_factor(picture: NDArray[np.uint8]) -> None:
-    rows, columns = pixels(overlay(picture, np.zeros(picture.shape, np.uint8), COLOURS)).shape[:2]
-    assert max(rows, columns) >= 512
-    assert rows % picture.shape[0] == columns % picture.shape[1] == 0
-    assert rows // picture.shape[0] == columns // picture.shape[1]
-
-
 SLICES = st.tuples(st.integers(1, 8), st.integers(1, 8)).flatmap(
     lambda shape: st.tuples(
         arrays.arrays(np.uint8, shape),
@@ -172,9 +143,9 @@ def test_triple_without_reference_has_two_panels() -> None:
 def test_labels_that_do_not_fit_are_refused() -> None:
     picture = np.zeros((4, 4), np.uint8)
     with pytest.raises(LabelError, match="label 3 has no colour"):
-        overlay(picture, np.full((4, 4), 3), COLOURS)
+        triple(picture, np.full((4, 4), 3), picture, COLOURS)
     with pytest.raises(LabelError, match=r"shape \(4, 5\)"):
-        overlay(picture, np.zeros((4, 5), np.uint8), COLOURS)
+        triple(picture, None, np.zeros((4, 5), np.uint8), COLOURS)
     with pytest.raises(LabelError, match="label 3 has no colour"):
         triple(picture, None, np.full((4, 4), 3), COLOURS)
     with pytest.raises(LabelError, match="wanted are two axes"):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from page import Page
 
 from medprep.metrics.overlap import EMPTY_CONVENTION, SLICE_CONVENTIONS, summarise
 from medprep.reporting.data import (
-    CleaningRow,
     Dataset,
     FailedCase,
     FoldRow,
-    LabelRow,
     LogRow,
     OrganScore,
-    Overlay,
     ReportData,
     ScoreRow,
     ScoreTable,
@@ -26,50 +23,18 @@ from medprep.reporting.data import (
     Training,
 )
 from medprep.reporting.html import render
+from medprep.reporting.quality import (
+    CleaningRow,
+    DataCheck,
+    Finding,
+    LabelRow,
+    LeakRow,
+    Leaks,
+    Overlay,
+    Thumbnail,
+)
 
 PIXEL = b"\x89PNG\r\n\x1a\n"
-EMPTY_TAGS = {"meta", "link", "img", "br"}
-
-
-class Page(HTMLParser):
-    """What a browser would see: tags, attributes, and the words of each row and element."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.rows: list[list[str]] = []
-        self.words: list[str] = []
-        self._path: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self._path, "every tag is closed"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in EMPTY_TAGS:
-            self._path.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._path.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" in self._path:
-            return
-        self.words.append(data)
-        if {"td", "th"} & set(self._path):
-            self.rows[-1][-1] += data
-
-    @property
-    def text(self) -> str:
-        return "".join(self.words)
-
-    @property
-    def sections(self) -> list[str | None]:
-        return [attrs["id"] for tag, attrs in self.tags if tag == "section" and "id" in attrs]
 
 
 def table(rows: tuple[ScoreRow, ...], **changes: object) -> ScoreTable:
@@ -109,9 +74,14 @@ def full(name: str = "plain") -> ReportData:
         ),
         folds=(FoldRow("train", 1, 1), FoldRow(name, 1, 2)),
         organs=((name, (1, 2, 3)),),
-        labels=(LabelRow(name, name, 1234567, 89.25),),
-        cleaning=(CleaningRow(name, name, 321, 45, 6789),),
+        check=DataCheck(1, (Finding(name, "sides", "error", name, name, name),), (name,)),
+        leaks=Leaks(name, (LeakRow(name, name, (name, name), name, 0.98, name),), True, (name,)),
+        labels=(LabelRow(name, name, 1234567, 89.25, faces=(name,), outlier=name),),
+        label_notes=(name,),
+        cleaning=(CleaningRow(name, name, name, 700, 321, 45, 424, 9.5, True, name),),
+        cleaning_notes=(name,),
         failures=(FailedCase(name, name, name, name),),
+        thumbnails=(Thumbnail(name, PIXEL, (name,)),),
         overlays=(Overlay(name, name, PIXEL),),
         training=(Training(name, 500, 400, 0.8765, name, (LogRow(1, 2.0, 0.5),), {name: name}),),
         scores=(table(rows, run=name, reference=name, convention=name),),
@@ -120,7 +90,10 @@ def full(name: str = "plain") -> ReportData:
     )
 
 
-ALL = ["source", "series", "split", "pictures", "labels", "training", "dice", "failed", "repeat"]
+ALL = [
+    "source", "series", "split", "check", "leaks", "pictures", "labels", "cleaning", "training",
+    "dice", "failed", "repeat",
+]  # fmt: skip
 
 
 def test_all_sections_in_order() -> None:
@@ -248,28 +221,6 @@ def test_what_is_alike_in_all_cases_is_said_once() -> None:
     assert ["c4", "p4", "4 × 4 × 5", "training"] in page.rows
     words = " ".join(page.text.split())
     assert "sequence t2; modality MR; spacing, mm 2.5 × 0.75 × 0.75; axes point to SPL" in words
-
-
-def test_labels_and_cleaning_meet_in_one_row() -> None:
-    page = Page(render(full()))
-    assert ["plain", "plain", "1,234,567", "89.2", "321", "45", "6,789"] in page.rows
-    assert ["plain", "1", "89.2", "89.2 to 89.2", "321", "45", "0"] in page.rows
-
-
-def test_organs_stand_in_the_order_of_their_labels() -> None:
-    names = ("liver", "spleen", "aorta")
-    labels = tuple(LabelRow(case, organ, 1, 1.0) for case in "ba" for organ in sorted(names))
-    data = replace(full(), organs=tuple((n, (1, 1, 1)) for n in names), labels=labels, cleaning=())
-    page = Page(render(data))
-    assert [row[0] for row in page.rows if row[1:3] == ["2", "1.0"]] == list(names)
-    by_case = [tuple(row[:2]) for row in page.rows if row[2:5] == ["1", "1.0", "–"]]
-    assert by_case == [(case, organ) for case in "ba" for organ in names]
-
-
-def test_unknown_spacing_gives_no_millilitres() -> None:
-    labels = (LabelRow("c", "liver", 10, None),)
-    page = Page(render(replace(full(), labels=labels, cleaning=())))
-    assert ["liver", "1", "–", "–", "0", "0", "0"] in page.rows
 
 
 def test_training_without_validation() -> None:
