@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medprep.api import (
         augment,
+        check,
         clean,
         convert,
         convert_tree,
         dice,
+        export,
         extract,
         extract_liver,
         predict,
@@ -40,8 +42,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "split", "convert", "convert_tree", "scan", "extract", "extract_liver", "clean",
-            "augment", "train", "predict",
-            "dice", "report", "sample_data",
+            "check", "augment", "train", "predict", "dice", "report", "export", "sample_data",
         ),
         "medprep.api",
     ),
@@ -52,10 +53,12 @@ _HOMES = {
 __all__ = [
     "MedprepError",
     "augment",
+    "check",
     "clean",
     "convert",
     "convert_tree",
     "dice",
+    "export",
     "extract",
     "extract_liver",
     "predict",

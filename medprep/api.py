@@ -12,17 +12,24 @@ from pathlib import Path
 from typing import Literal
 
 from medprep.dicom.stacks import Gaps, Policy, Tilt
+from medprep.exports import run as exports
+from medprep.exports.run import Export, ExportFormat, ExportOutcome
+from medprep.folds.strata import Criterion
+from medprep.labels.corrections import Flip, Order
+from medprep.labels.holes import Holes
+from medprep.labels.rules import Preset as RuleSet
 from medprep.pipeline import Outcome, run
 from medprep.progress import Progress
 from medprep.sources.base import Preset
 from medprep.stages.augment import Augment
+from medprep.stages.check import Check
 from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert, Format
 from medprep.stages.dice import Dice
 from medprep.stages.extract import Extract
 from medprep.stages.predict import Predict
 from medprep.stages.report import Report
-from medprep.stages.split import Split
+from medprep.stages.split import LeaveOut, Split
 from medprep.stages.train import Train
 from medprep.trees import run as trees
 from medprep.trees.options import ConvertTree, TreeFormat
@@ -40,14 +47,25 @@ def split(
     val: float = Split.val,
     test: float = Split.test,
     folds: int = Split.folds,
+    inner_folds: int = Split.inner_folds,
+    leave_out: LeaveOut | None = None,
+    stratify: Sequence[Criterion] = (),
+    site_from: str | None = None,
+    patient_pattern: str | None = None,
+    splits: str | None = None,
+    allow_leaks: bool = False,
     seed: int = Split.seed,
     resplit: bool = False,
     id_key: str | None = None,
+    leak_check: bool = True,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
     """Find the cases of a data set and put their patients into folds; see `Split`."""
-    stage = Split(str(source), preset, train, val, test, folds, seed, resplit, id_key)
+    stage = Split(
+        str(source), preset, train, val, test, folds, inner_folds, leave_out, tuple(stratify),
+        site_from, patient_pattern, splits, allow_leaks, seed, resplit, id_key, leak_check,
+    )  # fmt: skip
     return run([stage], workspace, progress=progress)
 
 
@@ -99,12 +117,23 @@ def extract(
     organ: Sequence[str] = (),
     label: Sequence[tuple[str, int, int]] = (),
     unmapped: Literal["error", "background"] = Extract.unmapped,
+    table: str | None = None,
+    snap: bool = False,
+    split_pair: Sequence[str] = (),
+    mask_order: Order = Extract.mask_order,
+    mask_flip: Sequence[Flip] = (),
+    mask_transpose: bool = False,
+    strict: bool = False,
+    format: Literal["nifti", "png"] = Extract.format,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Outcome:
     """Turn masks into label maps; see `Extract`."""
-    stage = Extract(tuple(organ), tuple(label), unmapped)
+    stage = Extract(
+        tuple(organ), tuple(label), unmapped, table, snap, tuple(split_pair), mask_order,
+        tuple(mask_flip), mask_transpose, strict, format,
+    )  # fmt: skip
     return run([stage], workspace, jobs=jobs, progress=progress)
 
 
@@ -117,16 +146,38 @@ def extract_liver(
 
 def clean(
     *,
-    largest: bool = Clean.largest,
-    min_volume_ml: float = Clean.min_volume_ml,
-    fill_holes: bool = Clean.fill_holes,
+    rules: RuleSet = Clean.rules,
+    keep: int | None = None,
+    keep_of: Sequence[tuple[str, int]] = (),
+    min_piece_ml: float | None = None,
+    fill_holes: Holes | None = None,
+    smooth_radius: int | None = None,
+    split_pairs: bool | None = None,
+    min_ml: float | None = None,
+    min_side_mm: float | None = None,
+    max_background_percent: float | None = None,
+    yes: bool = False,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Outcome:
     """Remove from the labels what cannot be an organ; see `Clean`."""
-    stage = Clean(largest, min_volume_ml, fill_holes)
+    stage = Clean(
+        rules, keep, tuple(keep_of), min_piece_ml, fill_holes, smooth_radius, split_pairs, min_ml,
+        min_side_mm, max_background_percent, yes,
+    )  # fmt: skip
     return run([stage], workspace, jobs=jobs, progress=progress)
+
+
+def check(
+    *,
+    strict: bool = False,
+    workspace: Path | str = WORKSPACE,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Look whether masks sit on their pictures, and what stands in two folds; see `Check`."""
+    return run([Check(strict)], workspace, jobs=jobs, progress=progress)
 
 
 def augment(
@@ -154,13 +205,15 @@ def train(
     fold: int = Train.fold,
     run_name: str | None = None,
     minutes: float | None = None,
+    allow_leaks: bool = False,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
     """Train a net on the training fold; see `Train` (``run_name`` is its ``run``)."""
     stage = Train(
-        model, width, epochs, steps, batch_size, lr, device, seed, fold, run_name, minutes
-    )
+        model, width, epochs, steps, batch_size, lr, device, seed, fold, run_name, minutes,
+        allow_leaks,
+    )  # fmt: skip
     return run([stage], workspace, progress=progress)
 
 
@@ -191,6 +244,22 @@ def dice(
 def report(*, workspace: Path | str = WORKSPACE, progress: Progress | None = None) -> Outcome:
     """Write ``report.html``; see `Report`."""
     return run([Report()], workspace, progress=progress)
+
+
+def export(
+    format: ExportFormat,
+    output: Path | str,
+    *,
+    dataset_id: int = Export.dataset_id,
+    name: str | None = None,
+    run_name: str | None = None,
+    overwrite: bool = False,
+    workspace: Path | str = WORKSPACE,
+    progress: Progress | None = None,
+) -> ExportOutcome:
+    """Write the workspace's data in the form another program takes; see `Export`."""
+    options = Export(format, str(output), dataset_id, name, run_name)
+    return exports.export(options, Path(workspace), overwrite=overwrite, progress=progress)
 
 
 def sample_data(folder: Path | str, *, seed: int = 2026) -> None:

@@ -10,8 +10,10 @@
     ├── FormatError       (ValueError)    format        a NIfTI, PNG or JSON file cannot be used
     ├── GeometryError     (ValueError)    geometry      two grids differ, or a grid is impossible
     ├── LabelError        (ValueError)    label         a mask does not fit its picture or its table
-    │   └── UnmappedError                 unmapped      a grey level lies in no organ's range
+    │   ├── UnmappedError                 unmapped      a grey level lies in no organ's range
+    │   └── AlignmentError                alignment     a mask does not sit on its picture
     ├── SplitError        (ValueError)    split         patients cannot be put into folds as asked
+    │   └── LeakError                     leak          a picture stands in two folds
     ├── WorkspaceError    (OSError)       workspace     the workspace cannot be used
     │   ├── LockedError                   locked        another process works in it
     │   ├── NewerError                    newer         it was written by a newer medprep
@@ -107,10 +109,22 @@ class UnmappedError(LabelError):
     code = "unmapped"
 
 
+class AlignmentError(LabelError):
+    """A mask does not sit on its picture."""
+
+    code = "alignment"
+
+
 class SplitError(MedprepError, ValueError):
     """Patients cannot be put into folds as asked."""
 
     code = "split"
+
+
+class LeakError(SplitError):
+    """The same patient or picture stands in two folds."""
+
+    code = "leak"
 
 
 class WorkspaceError(MedprepError, OSError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import pairwise
 
 from medprep.errors import CheckpointError, OrderError
 from medprep.stages.augment import Augment
 from medprep.stages.base import CHAIN, Stage
+from medprep.stages.check import Check
 from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert
 from medprep.stages.dice import Dice
@@ -19,7 +21,7 @@ from medprep.stages.train import Train
 from medprep.workspace.database import Artifact, Step
 
 STAGES: tuple[type[Stage], ...] = (
-    Split, Convert, Extract, Clean, Augment, Train, Predict, Dice, Report,
+    Split, Convert, Extract, Clean, Check, Augment, Train, Predict, Dice, Report,
 )  # fmt: skip
 _BY_NAME = {stage.name: stage for stage in STAGES}
 
@@ -99,9 +101,14 @@ def _require_runs(stages: Sequence[Stage], trained: dict[str, Artifact]) -> None
 
 def title(stage: Stage) -> str:
     """Give a stage the name that its user knows it by."""
-    return "extract-liver" if stage == Extract(organ=("liver",)) else stage.name
+    liver = isinstance(stage, Extract) and stage.organ == ("liver",) and not stage.label
+    return "extract-liver" if liver else stage.name
 
 
 def _remembered(name: str, recorded: dict[str, Step]) -> Stage:
     kind = _BY_NAME[name]
-    return kind(**recorded[name].options) if name in recorded else kind()
+    if name not in recorded:
+        return kind()
+    # An older medprep may have recorded an option that is no more.
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{n: value for n, value in recorded[name].options.items() if n in known})

@@ -45,7 +45,7 @@ class Organ:
 
     def __str__(self) -> str:
         spans = (f"{low}" if low == high else f"{low}-{high}" for low, high in self.ranges)
-        return f"{self.name} {', '.join(spans)}"
+        return " ".join((self.name, ", ".join(spans))).strip()
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,16 @@ def partner(name: str) -> str | None:
                 if name == form.format(side=one, stem=stem):
                     return form.format(side=other, stem=stem)
     return None
+
+
+def singular(name: str) -> str:
+    """Give the name of one of several organs: ``kidneys`` is ``kidney``, a ``pelvis`` is itself."""
+    return name if name.endswith(("us", "is", "ss")) else name.removesuffix("s")
+
+
+def is_pair(name: str) -> bool:
+    """Tell whether a name means both organs of a known pair: ``kidneys``, ``lung``."""
+    return singular(name) in _DATA["paired"]
 
 
 def mirror_partners(names: Mapping[int, str]) -> dict[int, int] | None:

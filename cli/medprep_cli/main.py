@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from medprep.stages.base import Stage
 
 IN_CHAIN = (
-    "split", "convert", "extract", "extract-liver", "clean", "augment", "train", "predict", "dice",
-    "report",
+    "split", "convert", "extract", "extract-liver", "clean", "check", "augment", "train",
+    "predict", "dice", "report",
 )  # fmt: skip
-ALONE = ("scan", "status", "models", "sample-data")
+ALONE = ("scan", "export", "status", "models", "sample-data")
 
 
 HELP = """From a folder of DICOM with organ masks to a trained model and a Dice to trust.

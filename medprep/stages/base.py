@@ -15,7 +15,10 @@ from medprep.workspace.workspace import Workspace
 
 log = logging.getLogger("medprep")
 
-CHAIN = ("split", "convert", "extract", "clean", "augment", "train", "predict", "dice", "report")
+CHAIN = (
+    "split", "convert", "extract", "clean", "check", "augment", "train", "predict", "dice",
+    "report",
+)  # fmt: skip
 """The stages in the order in which they may stand in one line."""
 
 
@@ -110,6 +113,8 @@ class CaseResult:
     facts: dict[str, Any]
 
 
+_READ = 8
+"""So many findings are told one by one."""
 _NAMED = 3
 """So many cases a note names before it only counts them."""
 
@@ -219,6 +224,14 @@ def command_words(stage: Stage) -> list[str]:
         else:
             words.extend([flag, str(value)])
     return words
+
+
+def look_at(findings: Sequence[str]) -> list[str]:
+    """Give what a person should look at, and only count what is more than one would read."""
+    lines = [f"LOOK AT {one}" for one in findings[:_READ]]
+    if len(findings) > _READ:
+        lines.append(f"LOOK AT {len(findings) - _READ} more: medprep check, check/findings.csv")
+    return lines
 
 
 def tell_notes(summary: Summary, made: dict[str, Artifact]) -> None:

@@ -1,102 +1,187 @@
-"""Remove from a case's labels what cannot be an organ, and account for every voxel."""
+"""Remove from a case's labels what the rules say, and account for every voxel."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import ClassVar
 
-from medprep.files import AtomicFiles
-from medprep.formats import nifti, png
-from medprep.labels.components import CleaningOptions, clean_labels
-from medprep.stages.base import CaseResult, Context, Summary, artifact_input, run_cases, task
-from medprep.volume import LabelMap
-from medprep.workspace.layout import Layout
+from medprep.errors import LabelError, OptionError
+from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.files import write_bytes
+from medprep.labels.audit import AuditRow, lost_organs
+from medprep.labels.holes import Holes
+from medprep.labels.pairs import Pair
+from medprep.labels.rules import Preset, Rules
+from medprep.organs import is_pair
+from medprep.stages.base import Context, Summary, artifact_input, run_cases, task
+from medprep.stages.clean_case import CleanCase, clean_case, judge_case, rows_of
+from medprep.workspace.database import Artifact
 
-_VERSION = 1
+_VERSION = 2
+_RULES = tuple(one.name for one in fields(Rules))
 
 
 @dataclass(frozen=True)
 class Clean:
-    """Options of ``clean``.
+    """Options of ``clean``; what is None is as the set of rules has it, see `Rules`.
 
     Parameters
     ----------
-    largest
-        Keep only the largest component of each organ (3D, 26 neighbours).
-    min_volume_ml
-        Drop components smaller than this.
-    fill_holes
-        Fill holes of each organ in 3D.
+    rules
+        The set of rules to begin with.
+    keep, keep_of, min_piece_ml, fill_holes, smooth_radius, split_pairs
+        What is done to an organ's pieces.
+    min_ml, min_side_mm, max_background_percent
+        What drops an organ of a case whole.
+    yes
+        Drop every mask of an organ where the rules say so.
     """
 
-    largest: bool = True
-    min_volume_ml: float = 0.05
-    fill_holes: bool = True
+    rules: Preset = "default"
+    keep: int | None = None
+    keep_of: tuple[tuple[str, int], ...] = ()
+    min_piece_ml: float | None = None
+    fill_holes: Holes | None = None
+    smooth_radius: int | None = None
+    split_pairs: bool | None = None
+    min_ml: float | None = None
+    min_side_mm: float | None = None
+    max_background_percent: float | None = None
+    yes: bool = False
 
     name: ClassVar[str] = "clean"
     needs: ClassVar[tuple[str, ...]] = ("extract",)
 
     def __post_init__(self) -> None:
-        self.rules()
+        object.__setattr__(self, "keep_of", tuple((str(n), int(k)) for n, k in self.keep_of))
+        self.chosen()
 
-    def rules(self) -> CleaningOptions:
-        """Give the rules, checked."""
-        return CleaningOptions(self.largest, self.min_volume_ml, self.fill_holes)
+    def chosen(self) -> Rules:
+        """Give the rules, checked; ``keep`` 0 keeps all pieces."""
+        base = Rules.preset(self.rules)
+        given = {
+            name: getattr(self, name) for name in _RULES if getattr(self, name) not in (None, ())
+        }
+        if self.keep == 0:
+            base, given = replace(base, keep=None), given | {"keep": None}
+        return replace(base, **given)
 
     def perform(self, context: Context) -> Summary:
-        """Clean every extracted case."""
+        """Say what would be dropped, then clean every extracted case."""
         workspace = context.workspace
         images, labels = workspace.current("convert"), workspace.current("extract")
+        self._require_known(labels)
+        rules = self.chosen()
         tasks = []
         for case, extracted in labels.items():
             slices = workspace.layout.relative(workspace.layout.slice_images(case))
-            payload = _Payload(
-                workspace.layout, case, extracted.facts, self, slices in images[case].files
-            )
-            options = {**asdict(self), "slices": payload.slices}
+            payload = CleanCase(
+                workspace.layout, case, extracted.facts, rules, _pairs(extracted, rules),
+                slices in images[case].files,
+            )  # fmt: skip
+            options = {**asdict(rules), "slices": payload.slices}
             tasks.append(
                 task("clean", _VERSION, case, [artifact_input(extracted)], options, payload)
             )
-        summary = run_cases(context, "clean", tasks, _clean)
-        made = workspace.database.artifacts("clean")
-        rows = [row for name in summary.made for row in made[name].facts["rows"]]
-        touched = [row for row in rows if row["removed"] or row["filled"]]
-        if summary.made:
-            summary.lines.append(
-                f"{len(touched)} of {len(rows)} organs changed: "
-                f"{sum(row['removed'] for row in rows)} voxels removed, "
-                f"{sum(row['filled'] for row in rows)} filled"
-            )
-        for name in summary.made:
-            for row in made[name].facts["rows"]:
-                if row["before"] and not row["after"]:
-                    summary.lines.append(
-                        f"{name}: all {row['before']} voxels of {row['name']} dropped"
-                    )
+        if rules.min_ml or rules.min_side_mm or rules.max_background_percent < 100:
+            self._look_first(context, [one.payload for one in tasks])
+        summary = run_cases(context, "clean", tasks, clean_case)
+        made = workspace.current("clean")
+        rows = {case: rows_of(one.facts) for case, one in sorted(made.items())}
+        write_bytes(workspace.layout.root / "clean.csv", table(rows))
+        summary.lines.extend(_lines({case: rows[case] for case in summary.made if case in rows}))
         return summary
 
+    def _require_known(self, labels: Mapping[str, Artifact]) -> None:
+        known = {name for one in labels.values() for name in one.facts["names"].values()}
+        strangers = [name for name, _ in self.keep_of if name not in known]
+        if strangers and labels:
+            raise OptionError(
+                f"--keep-of names {', '.join(strangers)}; the organs are {', '.join(sorted(known))}"
+            )
 
-@dataclass(frozen=True)
-class _Payload:
-    layout: Layout
-    case: str
-    facts: dict[str, Any]
-    options: Clean
-    slices: bool
+    def _look_first(self, context: Context, cases: Sequence[CleanCase]) -> None:
+        """Say per organ what the rules would drop, before anything is written.
+
+        Raises
+        ------
+        LabelError
+            If they would drop every mask of an organ, and nobody said ``yes``.
+        """
+        jobs = choose_jobs(context.jobs, len(cases))
+        context.progress.start("clean", len(cases))
+        judged = []
+        for _, outcome in map_cases(judge_case, cases, jobs=jobs):
+            if not isinstance(outcome, Failure):  # it fails again, and is told, when it is cleaned
+                judged.append(outcome)
+            context.progress.advance()
+        context.progress.finish()
+        told = would_drop(judged)
+        for line in told:
+            context.progress.say(f"    {line}")
+        lost = lost_organs(judged)
+        if lost and not self.yes:
+            raise LabelError(
+                f"the rules would drop every mask of {', '.join(lost)}, as listed above; choose "
+                "other limits, or say --yes"
+            )
 
 
-def _clean(work: _Payload) -> CaseResult:
-    layout, case = work.layout, work.case
-    labels = nifti.read_label_map(layout.labels(case))
-    names = {int(value): name for value, name in work.facts["names"].items()}
-    kept, rows = clean_labels(labels.array, work.facts["voxel_ml"], work.options.rules(), names)
-    targets = [layout.cleaned(case)]
-    with AtomicFiles() as files:
-        nifti.write(files.file(targets[0]), LabelMap(kept, labels.geometry, names))
-        if work.slices:
-            targets.append(layout.slice_labels(case))
-            folder = files.folder(targets[1])
-            for number, plane in enumerate(kept):
-                png.write_labels(folder / f"{number:03d}.png", plane)
-    facts = {"names": work.facts["names"], "rows": [asdict(row) for row in rows]}
-    return CaseResult(tuple(layout.relative(path) for path in targets), facts)
+def would_drop(judged: Sequence[Sequence[AuditRow]]) -> list[str]:
+    """Give a line for each organ and rule that drops masks: how many, and why the first."""
+    masks: dict[str, int] = {}
+    dropped: dict[tuple[str, str], list[AuditRow]] = {}
+    for rows in judged:
+        for name in {row.name for row in rows if row.before or row.after}:
+            masks[name] = masks.get(name, 0) + 1
+        for row in rows:
+            if row.dropped:
+                dropped.setdefault((row.name, row.rule), []).append(row)
+    return [
+        f"{name}: {rule} drops {len(rows)} of {masks[name]} masks (first: {rows[0].reason})"
+        for (name, rule), rows in sorted(dropped.items())
+    ]
+
+
+def table(cases: Mapping[str, Sequence[AuditRow]]) -> bytes:
+    """Give ``clean.csv``: a row for every decision."""
+    text = io.StringIO()
+    names = [one.name for one in fields(AuditRow)]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", *names])
+    for case, rows in cases.items():
+        for row in rows:
+            values = asdict(row)
+            ml = {name: _rounded(values[name]) for name in ("before_ml", "after_ml")}
+            writer.writerow([case, *(values | ml).values()])
+    return text.getvalue().encode()
+
+
+def _rounded(ml: float | None) -> str:
+    return "" if ml is None else f"{ml:.4f}"
+
+
+def _pairs(extracted: Artifact, rules: Rules) -> tuple[Pair, ...]:
+    if not rules.split_pairs:
+        return ()
+    return tuple(Pair.of(name) for name in extracted.facts["names"].values() if is_pair(name))
+
+
+def _lines(made: Mapping[str, Sequence[AuditRow]]) -> list[str]:
+    if not made:
+        return []
+    organs = {(case, row.name) for case, rows in made.items() for row in rows if row.before}
+    changed = {
+        (case, row.name) for case, rows in made.items() for row in rows if row.removed or row.added
+    }
+    every = [row for rows in made.values() for row in rows]
+    lines = [
+        f"{len(changed)} of {len(organs)} organs changed: "
+        f"{sum(row.removed for row in every)} voxels removed, "
+        f"{sum(row.added for row in every)} added; each decision is in clean.csv"
+    ]
+    lines += would_drop(list(made.values()))
+    return lines

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
+
+from numpy.typing import NDArray
 
 from medprep.dicom.stacks import Gaps, Policy, Tilt
 from medprep.errors import OptionError
@@ -131,13 +134,18 @@ def _convert(work: _Payload) -> CaseResult:
         files.file(targets[1]).write_bytes(json_bytes(facts))
         if options.format != "nifti":
             targets.append(layout.slice_images(case))
-            pixels = to_8bit(values, window) if scale is None else to_16bit(values, scale)
-            if scale is None and picture.inverted:
-                pixels = ~pixels
-            folder = files.folder(targets[2])
-            for number, plane in enumerate(pixels):
-                png.write_grey(folder / f"{number:03d}.png", plane)
+            png.write_slices(files.folder(targets[2]), _planes(picture, window, scale))
     return CaseResult(tuple(layout.relative(path) for path in targets), facts)
+
+
+def _planes(picture: Picture, window: Window, scale: Scale16 | None) -> Iterator[NDArray[Any]]:
+    """Give one slice after the other, so that no second volume is held."""
+    for plane in picture.volume.array:
+        if scale is not None:
+            yield to_16bit(plane, scale)
+        else:
+            shown = to_8bit(plane, window)
+            yield ~shown if picture.inverted else shown
 
 
 def _facts(picture: Picture, window: Window, scale: Scale16 | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from medprep.metrics.overlap import (
 )
 from medprep.stages.base import CaseResult, Context, Summary, artifact_input, run_cases, task
 from medprep.stages.predict import find_run, held_out
-from medprep.workspace.database import CaseRow
+from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
 
@@ -56,7 +56,7 @@ class Dice:
         run = trained.subject
         rows = workspace.database.cases()
         fold, chosen = held_out(rows, int(trained.facts["options"]["fold"]))
-        names = {int(value): name for value, name in trained.facts["names"].items()}
+        names = _names(trained)
         references = workspace.current({"extracted": "extract", "cleaned": "clean"}[self.reference])
         predictions = workspace.current("predict")
         tasks, missing = [], {}
@@ -83,7 +83,7 @@ class Dice:
         if tasks and len(failed) == len(tasks):
             raise NothingDoneError(f"none of the {len(tasks)} predictions could be scored")
         summary.failed = missing | failed
-        record = self._record(workspace, run, fold, chosen, list(summary.failed), names)
+        record = self._record(workspace, trained, fold, chosen, list(summary.failed))
         write_bytes(workspace.layout.metrics(run, ".json"), json_bytes(record))
         write_bytes(workspace.layout.metrics(run, ".csv"), _csv(record))
         summary.lines.extend(record["text"])
@@ -93,12 +93,13 @@ class Dice:
     def _record(
         self,
         workspace: Workspace,
-        run: str,
+        trained: Artifact,
         fold: str,
         chosen: list[CaseRow],
         missing: list[str],
-        names: dict[int, str],
     ) -> dict[str, Any]:
+        run = trained.subject
+        names = _names(trained)
         current = workspace.current("dice")
         scored = {
             row.name: current[f"{run}/{row.name}"].facts["rows"]
@@ -117,6 +118,7 @@ class Dice:
             "fold": fold,
             "reference": self.reference,
             "patients": len({row.patient for row in chosen}),
+            "leaks": trained.facts.get("leaks", ""),
             "convention": EMPTY_CONVENTION,
             "slice_conventions": dict(SLICE_CONVENTIONS),
             "missing": missing,
@@ -124,6 +126,10 @@ class Dice:
             "rows": rows,
         }
         return {**record, "text": _text(record)}
+
+
+def _names(trained: Artifact) -> dict[int, str]:
+    return {int(value): name for value, name in trained.facts["names"].items()}
 
 
 @dataclass(frozen=True)
@@ -201,16 +207,16 @@ def _text(record: dict[str, Any]) -> list[str]:
             f"{one['organ']}: {short['mean']:.4f}{spread} (n={short['n']}){by_slice}{gone}{empty}"
         )
     lines.append(f"convention: {record['convention']}")
-    return lines
+    return [*lines, record["leaks"]] if record["leaks"] else lines
 
 
 def _csv(record: dict[str, Any]) -> bytes:
     columns = (
         "case", "organ", "dice", "slice_dice_empty_one", "slice_dice_empty_skipped",
-        "empty_slices", "slices", "reference_voxels", "predicted_voxels", "missing",
+        "empty_slices", "slices", "reference_voxels", "predicted_voxels", "missing", "leaks",
     )  # fmt: skip
     text = io.StringIO()
     table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     table.writeheader()
-    table.writerows(record["rows"])
+    table.writerows({**row, "leaks": record["leaks"]} for row in record["rows"])
     return text.getvalue().encode()

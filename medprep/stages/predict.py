@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from medprep.colours import colours_of, palette_of
 from medprep.errors import CheckpointError, OptionError
 from medprep.files import AtomicFiles
 from medprep.formats import nifti
@@ -67,6 +69,7 @@ class Predict:
                 image.facts,
                 reference is not None,
                 self.device,
+                {int(value): name for value, name in trained.facts["names"].items()},
             )
             subject = f"{trained.subject}/{row.name}"
             tasks.append(
@@ -111,6 +114,7 @@ class _Payload:
     image: dict[str, Any]
     labelled: bool
     device: str
+    names: dict[int, str]
 
 
 def _predict(work: _Payload) -> CaseResult:
@@ -125,7 +129,8 @@ def _predict(work: _Payload) -> CaseResult:
     targets = [layout.prediction(run, case), layout.prediction_pictures(run, case)]
     with AtomicFiles() as files:
         nifti.write(files.file(targets[0]), volume.label(labels, {}))
-        _write_triples(files.folder(targets[1]), to_8bit(volume.array, window), reference, labels)
+        pictures = to_8bit(volume.array, window)
+        _write_triples(files.folder(targets[1]), pictures, reference, labels, work.names)
     voxels = np.bincount(labels.ravel()).tolist()
     return CaseResult(tuple(layout.relative(path) for path in targets), {"voxels": voxels})
 
@@ -135,14 +140,14 @@ def _write_triples(
     pictures: NDArray[np.uint8],
     reference: NDArray[Any] | None,
     predicted: NDArray[Any],
+    names: Mapping[int, str],
 ) -> None:
     """Write picture, reference and prediction side by side for each slice."""
     from PIL import Image
 
-    from medprep.formats.png import palette
     from medprep.reporting.figures import triple
 
-    colours = palette(256)
+    colours = palette_of(colours_of(names))
     for number, picture in enumerate(pictures):
         known = None if reference is None else reference[number]
         panels = triple(picture, known, predicted[number], colours)

@@ -6,32 +6,27 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from medprep.formats import nifti
-from medprep.formats.png import palette
-from medprep.formats.windowing import Window, to_8bit
+from medprep.colours import colours_of
 from medprep.metrics.overlap import Summary as ScoreSummary
 from medprep.reporting.data import (
-    CleaningRow,
     Dataset,
     FailedCase,
     FoldRow,
-    LabelRow,
     OrganScore,
-    Overlay,
     ReportData,
     ScoreRow,
     ScoreTable,
     SeriesRow,
     Training,
 )
+from medprep.stages import leak_gate
+from medprep.stages.check import CHECK_SET
+from medprep.stages.report_quality import gather_quality
 from medprep.stages.tables import read_log, repeat_command
 from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.workspace import Workspace
 
-MOST_OVERLAYS = 12
-"""So many cases the report draws; the others are in the workspace."""
+_STAGES = ("convert", "extract", "clean", "check", CHECK_SET, leak_gate.GATE, "train")
 
 
 def gather(workspace: Workspace, version: str) -> ReportData:
@@ -39,20 +34,25 @@ def gather(workspace: Workspace, version: str) -> ReportData:
     meta = workspace.require_split()
     database = workspace.database
     rows = database.cases()
-    made = {s: workspace.current(s) for s in ("convert", "extract", "clean", "train")}
+    made = {stage: workspace.current(stage) for stage in _STAGES}
+    quality = gather_quality(workspace, made)
     return ReportData(
         title=str(meta["preset"]),
         version=version,
         dataset=_dataset(meta, rows),
         series=tuple(_series(row, made["convert"].get(row.name)) for row in rows),
         folds=_folds(rows),
-        organs=_organs(made["extract"]),
-        labels=tuple(one for artifact in made["extract"].values() for one in _labels(artifact)),
-        cleaning=tuple(one for artifact in made["clean"].values() for one in _cleaning(artifact)),
+        organs=_organs(made["clean"] or made["extract"]),
+        check=quality.check,
+        leaks=quality.leaks,
+        labels=quality.labels,
+        label_notes=quality.label_notes,
+        cleaning=quality.cleaning,
         failures=tuple(
             FailedCase(one.subject, one.stage, one.code, one.message) for one in database.failures()
         ),
-        overlays=_overlays(workspace, made),
+        thumbnails=quality.thumbnails,
+        overlays=quality.overlays,
         training=tuple(_training(workspace, one) for one in made["train"].values()),
         scores=_scores(workspace, made["train"]),
         commands=(repeat_command(workspace, "SOURCE"),),
@@ -108,52 +108,8 @@ def _organs(extracted: Mapping[str, Artifact]) -> tuple[tuple[str, tuple[int, in
     names: dict[int, str] = {}
     for artifact in extracted.values():
         names.update({int(value): name for value, name in artifact.facts["names"].items()})
-    colours = palette(256)
+    colours = colours_of(names)
     return tuple((names[value], colours[value]) for value in sorted(names))
-
-
-def _labels(artifact: Artifact) -> list[LabelRow]:
-    voxel_ml = artifact.facts["voxel_ml"]
-    return [
-        LabelRow(artifact.subject, organ, voxels, None if voxel_ml is None else voxels * voxel_ml)
-        for organ, voxels in artifact.facts["voxels"].items()
-    ]
-
-
-def _cleaning(artifact: Artifact) -> list[CleaningRow]:
-    return [
-        CleaningRow(artifact.subject, row["name"], row["removed"], row["filled"], row["after"])
-        for row in artifact.facts["rows"]
-    ]
-
-
-def _overlays(
-    workspace: Workspace, made: Mapping[str, Mapping[str, Artifact]]
-) -> tuple[Overlay, ...]:
-    """Draw the slice with most organ of some cases, evenly taken from all."""
-    from medprep.reporting.figures import overlay
-
-    layout = workspace.layout
-    cases = sorted(made["clean"] or made["extract"])
-    path = layout.cleaned if made["clean"] else layout.labels
-    drawn = []
-    for case in cases[:: max(1, -(-len(cases) // MOST_OVERLAYS))]:
-        labels = nifti.read_label_map(path(case)).array
-        number = int(np.count_nonzero(labels, axis=(1, 2)).argmax())
-        window = Window(**made["convert"][case].facts["window"])
-        picture = to_8bit(nifti.read(layout.image(case)).array[number], window)
-        upright = _upright(made["convert"][case].facts["orientation_lps"])
-        png = overlay(picture[upright], labels[number][upright], palette(256))
-        drawn.append(Overlay(case, f"slice {number + 1} of {len(labels)}", png))
-    return tuple(drawn)
-
-
-def _upright(orientation: str) -> tuple[slice, slice]:
-    """Turn a slice as radiologists look at it: front or head up, patient's right to the left."""
-    rows, columns = orientation[1], orientation[2]
-    return slice(None, None, -1 if rows in "AS" else 1), slice(
-        None, None, -1 if columns in "RA" else 1
-    )
 
 
 def _training(workspace: Workspace, artifact: Artifact) -> Training:

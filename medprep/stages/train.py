@@ -10,6 +10,7 @@ from medprep.errors import OptionError, TrainingError
 from medprep.files import AtomicFiles, safe_name
 from medprep.formats.windowing import Scale16
 from medprep.models.registry import require_model
+from medprep.stages import leak_gate
 from medprep.stages.base import Context, Summary, artifact_input, is_up_to_date, task
 from medprep.stages.split import role
 from medprep.stages.tables import read_log
@@ -48,6 +49,8 @@ class Train:
         Name of the run.
     minutes
         Stop after this time; such a run cannot be repeated exactly.
+    allow_leaks
+        Train although pictures of the training fold stand in another; every table says so.
     """
 
     model: str = "unet2d"
@@ -61,6 +64,7 @@ class Train:
     fold: int = 0
     run: str | None = None
     minutes: float | None = None
+    allow_leaks: bool = False
 
     name: ClassVar[str] = "train"
     needs: ClassVar[tuple[str, ...]] = ("clean",)
@@ -92,6 +96,7 @@ class Train:
         if is_up_to_date(context, known, made.key):
             summary.kept.append(run)
             return summary
+        leaks = self._leaks(context)
         from medprep.training.loop import train
 
         workspace.database.forget("train", [run])
@@ -101,11 +106,23 @@ class Train:
         _draw_curve(folder)
         names = ("model.safetensors", "model.json", "log.csv", "curve.png")
         files = tuple(workspace.layout.relative(folder / name) for name in names)
-        summary.facts = _facts(self, cases, result)
+        summary.facts = _facts(self, cases, result) | {"leaks": leaks}
         workspace.database.put(Artifact("train", run, made.key, made.inputs, files, summary.facts))
         summary.made.append(run)
+        summary.lines.extend([leaks] if leaks else [])
         summary.lines.extend(_lines(cases, result))
         return summary
+
+    def _leaks(self, context: Context) -> str:
+        """Say what of the training fold also stands in another; refuse unless it is allowed."""
+        rows = context.workspace.database.cases()
+        roles = {row.name: role(row, self.fold) for row in rows}
+        found = leak_gate.across(leak_gate.find(context), roles)
+        leak_gate.require_none(found, self.allow_leaks)
+        told = [leak_gate.tell(found)] if found else []
+        patients = leak_gate.torn(rows, roles)  # a given split may part them, if it was allowed
+        told += [f"patients in two folds: {', '.join(patients)}"] if patients else []
+        return f"TRAINED ACROSS A LEAK: {'; '.join(told)}" if told else ""
 
     def _training_options(self) -> TrainingOptions:
         given = {

@@ -162,12 +162,9 @@ def _write_slices(job: VolumeJob, files: AtomicFiles) -> tuple[Series, dict[str,
         return series, {}
     if job.options.format == "png":
         window = choose_window(values, job.options.window, series.volume.modality, series.window)
-        for number, plane in enumerate(values):
-            pixels = to_8bit(plane, window)
-            shown = ~pixels if series.inverted else pixels
-            png.write_grey(folder / f"{number:03d}.png", shown)
+        flip = 255 if series.inverted else 0
+        png.write_slices(folder, (to_8bit(plane, window) ^ np.uint8(flip) for plane in values))
         return series, {"window": asdict(window)}
     scale = choose_scale(values)
-    for number, plane in enumerate(values):
-        png.write_grey(folder / f"{number:03d}.png", to_16bit(plane, scale))
+    png.write_slices(folder, (to_16bit(plane, scale) for plane in values))
     return series, {"scale16": asdict(scale)}

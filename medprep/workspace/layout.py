@@ -7,7 +7,11 @@
     report.html
     images/<case>.nii.gz .json      the picture and its sidecar (grid, window, 16-bit scale)
     labels/<case>.nii.gz            organs as extracted
+    labels/<case>/NNN.png           the same as slices, where asked for
+    labels/itk-snap.txt slicer.ctbl names and colours of the labels, for viewers
     cleaned/<case>.nii.gz           organs as training reads them
+    fingerprints/<case>.npz         what the leak gate compares; leaks.csv what it found
+    check/                          the data check's tables and pictures
     slices/<case>/images|labels/NNN.png
     augmented/<case>/<copy>/images|labels/NNN.png
     models/<run>/                   model.safetensors model.json log.csv curve.png
@@ -55,9 +59,29 @@ class Layout:
         """Give the organs of a case as extracted."""
         return self.root / "labels" / f"{case}.nii.gz"
 
+    def label_slices(self, case: str) -> Path:
+        """Give the folder of a case's organs as extracted, slice by slice."""
+        return self.root / "labels" / case
+
     def cleaned(self, case: str) -> Path:
         """Give the organs of a case as cleaned."""
         return self.root / "cleaned" / f"{case}.nii.gz"
+
+    def fingerprint(self, case: str) -> Path:
+        """Give what the leak gate remembers of a case's slices."""
+        return self.root / "fingerprints" / f"{case}.npz"
+
+    def check(self, name: str) -> Path:
+        """Give a table or picture of the data check."""
+        return self.root / "check" / name
+
+    def overlay(self, case: str) -> Path:
+        """Give the picture of a case with its organs' outlines."""
+        return self.root / "check" / "overlays" / f"{case}.png"
+
+    def thumbnail(self, case: str) -> Path:
+        """Give the same in small."""
+        return self.root / "check" / "thumbnails" / f"{case}.png"
 
     def slice_images(self, case: str) -> Path:
         """Give the folder of a case's picture slices."""

@@ -15,26 +15,41 @@ if TYPE_CHECKING:
 
 @click.command(cls=StageCommand, name="clean", short_help="Drop what cannot be an organ.")
 @click.option(
-    "--largest/--no-largest",
-    default=True,
-    show_default=True,
-    help="Keep only the largest component of each organ (3D, 26 neighbours).",
+    "--rules", type=click.Choice(["default", "sam-med3d"]), default="default", show_default=True,
+    help="default: each organ's largest piece, none under 0.05 ml, no holes. sam-med3d: pairs "
+    "split, five pieces; masks under 1 ml, under 15 mm or above 99% background dropped.",
+)
+@click.option("--keep", type=int, metavar="N", help="Largest pieces kept of an organ; 0 for all.")
+@click.option(
+    "--keep-of", type=(str, int), multiple=True, metavar="ORGAN N",
+    help="The same for one organ; repeatable.",
+)
+@click.option("--min-piece-ml", type=float, metavar="ML", help="Drop smaller pieces.")
+@click.option(
+    "--fill-holes", type=click.Choice(["none", "2d", "3d"]),
+    help="Fill holes slice by slice or in space.",
 )
 @click.option(
-    "--min-volume-ml",
-    type=float,
-    default=0.05,
-    show_default=True,
-    metavar="ML",
-    help="Drop smaller components.",
+    "--smooth-radius", type=int, metavar="RADIUS",
+    help="A voxel becomes the commonest label of the cube of 2 RADIUS + 1 around it.",
 )
 @click.option(
-    "--fill-holes/--no-fill-holes", default=True, show_default=True,
-    help="Fill holes of each organ in 3D.",
-)  # fmt: skip
+    "--split-pairs/--no-split-pairs", default=None,
+    help="Part organs that are two in one label (kidneys, lungs).",
+)
+@click.option("--min-ml", type=float, metavar="ML", help="Drop an organ's mask below this.")
+@click.option("--min-side-mm", type=float, metavar="MM", help="Drop a mask with a shorter side.")
+@click.option(
+    "--max-background-percent", type=float, metavar="PERCENT",
+    help="Drop a mask if more of the volume than this is not of it.",
+)
+@click.option("--yes", is_flag=True, help="Drop every mask of an organ where the rules say so.")
 @shared_options
 def command(**options: Any) -> Clean:
-    """Remove from the labels what cannot be an organ; every voxel is accounted for."""
+    """Remove from the labels what the rules say; every voxel is accounted for in clean.csv.
+
+    Options change single rules of the set. What would be dropped is printed first.
+    """
     from medprep.stages.clean import Clean
 
     return Clean(**options)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medprep_cli.chain import StageCommand
+from medprep_cli.mask_options import mask_options
 from medprep_cli.options import shared_options
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
     help="An organ of your own by its grey levels, inclusive; repeatable.",
 )
 @click.option(
-    "--unmapped", type=click.Choice(["error", "background"]), default="error", show_default=True,
-    help="What a grey level in no organ's range is.",
-)  # fmt: skip
+    "--split-pair",
+    multiple=True,
+    metavar="NAME",
+    help="An organ that is two in one label (kidneys): part it into right_ and left_; repeatable.",
+)
+@mask_options
 @shared_options
 def command(**options: Any) -> Extract:
     """Turn masks into label maps: organs by their grey levels, numbered from 1."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medprep_cli.chain import StageCommand
+from medprep_cli.mask_options import mask_options
 from medprep_cli.options import shared_options
 
 if TYPE_CHECKING:
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=StageCommand, name="extract-liver", short_help="The same, for the liver alone.")
-@click.option(
-    "--unmapped", type=click.Choice(["error", "background"]), default="error", show_default=True,
-    help="What a grey level in no organ's range is.",
-)  # fmt: skip
+@mask_options
 @shared_options
 def command(**options: Any) -> Extract:
     """Turn masks into label maps of the liver: extract --organ liver."""

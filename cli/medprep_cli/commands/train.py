@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 @click.option("--fold", type=int, default=0, show_default=True, help="After split --folds.")
 @click.option("--run", metavar="NAME", help="Name of the run.  [default: MODEL-foldN]")
 @click.option("--minutes", type=float, help="Stop after this time: not exactly repeatable.")
+@click.option(
+    "--allow-leaks", is_flag=True,
+    help="Train although the same pictures stand in two folds; every table will say so.",
+)  # fmt: skip
 @shared_options
 def command(**options: Any) -> Train:
     """Train a net; the weights that do best on the validation patients are kept.
