@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from medprep.formats import nifti
@@ -18,16 +19,13 @@ from medprep.labels.rules import Rules
 
 CHAOS = ("liver", "right_kidney", "left_kidney", "spleen")
 PAPER = Rules.preset("sam-med3d")
-ALONE = {
-    "under 1 ml": Rules(min_ml=PAPER.min_ml),
-    "a side under 15 mm": Rules(min_side_mm=PAPER.min_side_mm),
-    "background over 99%": Rules(max_background_percent=PAPER.max_background_percent),
-    "five pieces, then all three": Rules(
-        keep=PAPER.keep,
-        min_ml=PAPER.min_ml,
-        min_side_mm=PAPER.min_side_mm,
-        max_background_percent=PAPER.max_background_percent,
+RULES = {
+    "a picture under 1 ml or 15 mm": Rules(
+        min_case_ml=PAPER.min_case_ml, min_case_side_mm=PAPER.min_case_side_mm
     ),
+    "a mask under 1 ml or 15 mm": Rules(min_ml=1, min_side_mm=15),
+    "background over 99%": Rules(max_background_percent=PAPER.max_background_percent),
+    "`sam-med3d`": replace(PAPER, split_pairs=False),  # the kidneys have a label each
 }
 
 
@@ -42,10 +40,10 @@ def main() -> None:
     """Print the table in Markdown."""
     folder, given = Path(sys.argv[1]), tuple(sys.argv[2:]) or CHAOS
     names = dict(enumerate(given, 1))
-    results = {rule: list(judged(folder, names, rules)) for rule, rules in ALONE.items()}
-    lines = [["organ", "cases", "ml", *ALONE], ["---"] * (3 + len(ALONE))]
+    results = {rule: list(judged(folder, names, rules)) for rule, rules in RULES.items()}
+    lines = [["organ", "cases", "ml", *RULES], ["---"] * (3 + len(RULES))]
     for name in given:
-        found = [row for row in results["under 1 ml"] if row.name == name and row.before]
+        found = [row for row in results["background over 99%"] if row.name == name and row.before]
         volumes = [row.before_ml for row in found if row.before_ml is not None]
         dropped = [
             str(sum(row.dropped for row in rows if row.name == name)) for rows in results.values()

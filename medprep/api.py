@@ -153,6 +153,8 @@ def clean(
     fill_holes: Holes | None = None,
     smooth_radius: int | None = None,
     split_pairs: bool | None = None,
+    min_case_ml: float | None = None,
+    min_case_side_mm: float | None = None,
     min_ml: float | None = None,
     min_side_mm: float | None = None,
     max_background_percent: float | None = None,
@@ -163,8 +165,8 @@ def clean(
 ) -> Outcome:
     """Remove from the labels what cannot be an organ; see `Clean`."""
     stage = Clean(
-        rules, keep, tuple(keep_of), min_piece_ml, fill_holes, smooth_radius, split_pairs, min_ml,
-        min_side_mm, max_background_percent, yes,
+        rules, keep, tuple(keep_of), min_piece_ml, fill_holes, smooth_radius, split_pairs,
+        min_case_ml, min_case_side_mm, min_ml, min_side_mm, max_background_percent, yes,
     )  # fmt: skip
     return run([stage], workspace, jobs=jobs, progress=progress)
 

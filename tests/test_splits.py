@@ -8,10 +8,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from split_sets import chaos, organs, pictures, rows_of, said, split, volumes, written
 
 from medprep.errors import FormatError, MedprepError, OptionError, SplitError
+from medprep.formats import png
 from medprep.pipeline import run
 from medprep.stages.dice import Dice
 from medprep.stages.extract import Extract
@@ -277,3 +279,19 @@ def test_every_command_line_option_is_an_option_of_the_stage() -> None:
     assert own == {one.name for one in command.params if one.expose_value}
     with command.make_context("split", ["S"]) as context:
         assert command.invoke(context) == Split("S")
+
+
+def test_where_only_a_test_folder_is_named_the_others_are_shared_out(tmp_path: Path) -> None:
+    source = tmp_path / "set"
+    for number in range(10):
+        for kind in ("images", "masks"):
+            fold = "test" if number < 2 else "rest"
+            path = source / fold / kind / f"case{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            png.write_grey(path, np.full((8, 8), number + 1 if kind == "images" else 255, np.uint8))
+    split(tmp_path, source)
+    (only,) = written(tmp_path)
+    assert sorted(only["test"]) == ["case0", "case1"]
+    assert len(only["train"]) == 7 and len(only["val"]) == 1
+    split(tmp_path, source, seed=5)
+    assert written(tmp_path) == [only], "who has a place keeps it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -84,6 +85,9 @@ def apply_rules(
         raise OptionError(f"no organ {sorted(strangers)} here (there are {dict(names)})")
     cleaned = np.array(labels, order="C")
     audit = _start(cleaned, geometry, names)
+    if too_small := _case(labels.shape, geometry, rules):
+        cleaned[:] = 0
+        audit.note("case", dict.fromkeys(audit.left, too_small), audit.voxels)
     if rules.split_pairs and split is not None:
         parted, how = split(cleaned)
         _note_moves(audit, "split", cleaned, parted, how)
@@ -114,6 +118,20 @@ def _start(labels: NDArray[Any], geometry: Geometry | None, names: Mapping[int, 
     if nameless := sorted(set(voxels) - set(names)):
         raise LabelError(f"labels {nameless} have no name (there are {dict(names)})")
     return Audit(voxels, names, geometry.voxel_ml if geometry else None)
+
+
+def _case(shape: tuple[int, ...], geometry: Geometry | None, rules: Rules) -> str:
+    """Tell why a whole case is dropped; ``""`` where it stays."""
+    if geometry is None:
+        return ""
+    ml = geometry.voxel_ml * math.prod(shape)
+    if ml < rules.min_case_ml * (1 - ROUNDING):
+        return f"the picture has {ml:.4g} ml, at least {rules.min_case_ml:g} ml stay"
+    sides = [n * step for n, step in zip(shape, geometry.spacing_mm, strict=True)]
+    if min(sides) < rules.min_case_side_mm * (1 - ROUNDING):
+        seen = " x ".join(f"{side:.4g}" for side in sides)
+        return f"the picture has {seen} mm, at least {rules.min_case_side_mm:g} mm stay"
+    return ""
 
 
 def _note_moves(

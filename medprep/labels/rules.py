@@ -22,6 +22,8 @@ class Rules:
 
     Parameters
     ----------
+    min_case_ml, min_case_side_mm
+        Drop every mask of a case whose picture has less volume, or a shorter side.
     split_pairs
         Give the two organs of a pair, masked as one, a label each.
     smooth_radius
@@ -47,6 +49,8 @@ class Rules:
         If a value is out of its range.
     """
 
+    min_case_ml: float = 0.0
+    min_case_side_mm: float = 0.0
     split_pairs: bool = False
     smooth_radius: int = 0
     keep: int | None = None
@@ -67,6 +71,8 @@ class Rules:
             if count is not None and count < 1:
                 raise OptionError(f"1 piece of an organ or more is kept, not {count}")
         for what, least in (
+            ("volume of a case", self.min_case_ml),
+            ("side of a case", self.min_case_side_mm),
             ("volume of a piece", self.min_piece_ml),
             ("volume of a mask", self.min_ml),
             ("side of a mask", self.min_side_mm),
@@ -82,6 +88,12 @@ class Rules:
                 "background is at most 0 to 100 percent of a volume, not "
                 f"{self.max_background_percent}"
             )
+
+    @property
+    def drops_masks(self) -> bool:
+        """Whether a rule may drop an organ's mask whole."""
+        least = (self.min_case_ml, self.min_case_side_mm, self.min_ml, self.min_side_mm)
+        return any(least) or self.max_background_percent < 100
 
     @classmethod
     def preset(cls, name: Preset) -> Rules:
@@ -100,6 +112,7 @@ class Rules:
             return cls(keep=1, min_piece_ml=0.05, fill_holes="3d")
         if name == "sam-med3d":
             return cls(
-                split_pairs=True, keep=5, min_ml=1, min_side_mm=15, max_background_percent=99
-            )
+                min_case_ml=1, min_case_side_mm=15, split_pairs=True, keep=5,
+                max_background_percent=99,
+            )  # fmt: skip
         raise OptionError(f"no rules '{name}'; there are {', '.join(get_args(Preset))}")

@@ -34,6 +34,8 @@ class Clean:
         The set of rules to begin with.
     keep, keep_of, min_piece_ml, fill_holes, smooth_radius, split_pairs
         What is done to an organ's pieces.
+    min_case_ml, min_case_side_mm
+        What drops a case with all its masks.
     min_ml, min_side_mm, max_background_percent
         What drops an organ of a case whole.
     yes
@@ -47,6 +49,8 @@ class Clean:
     fill_holes: Holes | None = None
     smooth_radius: int | None = None
     split_pairs: bool | None = None
+    min_case_ml: float | None = None
+    min_case_side_mm: float | None = None
     min_ml: float | None = None
     min_side_mm: float | None = None
     max_background_percent: float | None = None
@@ -86,7 +90,7 @@ class Clean:
             tasks.append(
                 task("clean", _VERSION, case, [artifact_input(extracted)], options, payload)
             )
-        if rules.min_ml or rules.min_side_mm or rules.max_background_percent < 100:
+        if rules.drops_masks:
             self._look_first(context, [one.payload for one in tasks])
         summary = run_cases(context, "clean", tasks, clean_case)
         made = workspace.current("clean")

@@ -211,8 +211,10 @@ def _reordered(
     return moved
 
 
-def place_by_folders(cases: Sequence[SourceCase], wishes: Split) -> Placing:
-    """Take the folders ``train`` and ``val`` of the data set itself for the split.
+def place_by_folders(cases: Sequence[SourceCase], wishes: Split, before: Before) -> Placing:
+    """Take the folders ``train``, ``val`` and ``test`` of the data set itself for the split.
+
+    Where only a test fold is named, the others are shared out between training and validation.
 
     Raises
     ------
@@ -226,7 +228,15 @@ def place_by_folders(cases: Sequence[SourceCase], wishes: Split) -> Placing:
             "the data set's own folders (train, val, test) are its split; for other folds point "
             "at one of them, or give a file: --splits FILE"
         )
-    roles: dict[str, Roles] = {case.case: (case.fold or "train",) for case in cases}
+    shared: dict[str, Fold] = {}
+    if {case.fold for case in cases} <= {"", "test"}:
+        others = {case.patient: frozenset[str]() for case in cases if not case.fold}
+        shares: dict[Fold, float] = {"train": wishes.train, "val": wishes.val, "test": 0.0}
+        kept = {p: fold for p, fold in before.folds().items() if fold != "test"}
+        shared = assign(others, shares, wishes.seed, kept)
+    roles: dict[str, Roles] = {
+        case.case: (case.fold or shared.get(case.patient, "train"),) for case in cases
+    }
     return _checked(Placing(roles, 1, {"kind": "folders"}), cases, wishes.allow_leaks)
 
 

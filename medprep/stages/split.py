@@ -216,7 +216,7 @@ class Split:
             path = Path(str(self.splits))
             return place_as_given(given, found.cases, path, allow_leaks=self.allow_leaks)
         if any(case.fold for case in found.cases):
-            return place_by_folders(labelled, self)
+            return place_by_folders(labelled, self, before)
         traits, lines = balance(labelled, self.stratify, known)
         sites: dict[str, frozenset[str]] = {}
         if self.leave_out is not None:

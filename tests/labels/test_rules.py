@@ -32,6 +32,8 @@ label_maps = arrays.arrays(
 )
 all_rules = st.builds(
     Rules,
+    min_case_ml=st.sampled_from([0.0, 0.0, 0.02]),
+    min_case_side_mm=st.sampled_from([0.0, 0.0, 2.0]),
     split_pairs=st.booleans(),
     keep=st.sampled_from([None, 1, 2, 5]),
     keep_of=st.sampled_from([(), (("spleen", 2),)]),
@@ -171,7 +173,7 @@ def verdicts(rows: list[AuditRow]) -> dict[int, str]:
 
 def test_each_violation_gets_its_verdict() -> None:
     labels, geometry = phantom()
-    rules = Rules.preset("sam-med3d")
+    rules = replace(Rules.preset("sam-med3d"), min_ml=1, min_side_mm=15)
     cleaned, rows = apply_rules(labels, geometry, PHANTOM, rules, sides)
     assert verdicts(rows) == dict.fromkeys(PHANTOM, "stays") | {
         2: "background",
@@ -205,7 +207,8 @@ def test_each_violation_gets_its_verdict() -> None:
 )
 def test_each_rule_alone_drops_what_it_forbids(field: str, dropped: dict[int, str]) -> None:
     labels, geometry = phantom()
-    only = Rules(**{field: getattr(Rules.preset("sam-med3d"), field)})
+    limits = {"min_ml": 1, "min_side_mm": 15, "max_background_percent": 99}
+    only = Rules(**{field: limits[field]})
     expected = dict.fromkeys(PHANTOM, "stays") | dropped
     assert verdicts(judge(labels, geometry, PHANTOM, only)) == expected
 
@@ -247,6 +250,33 @@ def test_a_side_of_exactly_15_mm_stays(
     labels[1, 1, 1] = labels[shape] = 2
     rules = Rules(min_side_mm=15)
     assert apply_rules(labels, grid(labels, *spacing), NAMES, rules)[0].any() == stays
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "said"),
+    [
+        ((10, 10, 10), (1.5, 1.5, 1.5), ""),
+        ((15, 15, 15), (1, 1, 1), ""),
+        ((14, 20, 20), (1, 1, 1), "the picture has 14 x 20 x 20 mm, at least 15 mm stay"),
+        ((20, 20, 20), (1, 1, 0.7), "the picture has 20 x 20 x 14 mm, at least 15 mm stay"),
+        ((10, 10, 9), (1, 1, 1), "the picture has 0.9 ml, at least 1 ml stay"),
+    ],
+)
+def test_a_case_is_judged_by_its_picture(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], said: str
+) -> None:
+    """The paper's first step: by metadata, whatever the masks are; exactly 15 mm stay."""
+    labels = np.ones(shape, np.uint8)
+    labels[0] = 2
+    cleaned, rows = apply_rules(
+        labels, grid(labels, *spacing), {1: "liver", 2: "spleen"}, Rules.preset("sam-med3d"),
+        lambda given: (given, ""),
+    )  # fmt: skip
+    assert cleaned.any() == (not said)
+    assert [row.reason for row in rows if row.rule == "case"] == ([said, said] if said else [])
+    assert sum(row.removed for row in rows) == (labels.size if said else 0)
+    unknown = Rules(min_case_ml=1000, min_case_side_mm=1000)
+    assert apply_rules(labels, None, {1: "liver", 2: "spleen"}, unknown)[0].any()
 
 
 @pytest.mark.parametrize(
@@ -341,7 +371,8 @@ def test_without_spacing_nothing_is_too_small() -> None:
 def test_default_rules_are_those_of_clean_without_options() -> None:
     assert Rules.preset("default") == Rules(keep=1, min_piece_ml=0.05, fill_holes="3d")
     paper = Rules.preset("sam-med3d")
-    assert (paper.keep, paper.min_ml, paper.min_side_mm) == (5, 1, 15)
+    assert (paper.keep, paper.min_case_ml, paper.min_case_side_mm) == (5, 1, 15)
+    assert (paper.min_ml, paper.min_side_mm) == (0, 0)
     assert (paper.max_background_percent, paper.split_pairs) == (99, True)
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @click.command(cls=StageCommand, name="clean", short_help="Drop what cannot be an organ.")
 @click.option(
     "--rules", type=click.Choice(["default", "sam-med3d"]), default="default", show_default=True,
-    help="default: each organ's largest piece, none under 0.05 ml, no holes. sam-med3d: pairs "
-    "split, five pieces; masks under 1 ml, under 15 mm or above 99% background dropped.",
+    help="default: each organ's largest piece, none under 0.05 ml, no holes. sam-med3d: cases "
+    "under 1 ml or 15 mm and masks above 99% background dropped, five pieces, pairs split.",
 )
 @click.option("--keep", type=int, metavar="N", help="Largest pieces kept of an organ; 0 for all.")
 @click.option(
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 @click.option(
     "--split-pairs/--no-split-pairs", default=None,
     help="Part organs that are two in one label (kidneys, lungs).",
+)
+@click.option("--min-case-ml", type=float, metavar="ML", help="Drop cases of smaller pictures.")
+@click.option(
+    "--min-case-side-mm", type=float, metavar="MM",
+    help="Drop cases of pictures with a shorter side.",
 )
 @click.option("--min-ml", type=float, metavar="ML", help="Drop an organ's mask below this.")
 @click.option("--min-side-mm", type=float, metavar="MM", help="Drop a mask with a shorter side.")
