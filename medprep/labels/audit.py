@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 RuleName = Literal[
-    "case", "split", "smooth", "keep", "min-piece", "holes", "min-volume", "min-side",
-    "background", "none",
+    "case",
+    "split",
+    "smooth",
+    "keep",
+    "min-piece",
+    "holes",
+    "min-volume",
+    "min-side",
+    "background",
+    "none",
 ]
 """The rules in their order; ``"none"`` stands in the one row of an organ that no rule looked at."""
 
