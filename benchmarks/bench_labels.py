@@ -60,7 +60,9 @@ def main() -> None:
 def child(peer: str, source: Path, target: Path) -> str:
     """Run one measurement in a process of its own; give what it said."""
     command = [sys.executable, str(HERE / "peers_labels.py"), peer, str(source), str(target)]
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    # As medprep's own command does; idle threads would count as work, of peers too.
+    alone = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=alone).stdout
 
 
 def line(peer: str, source: Path, target: Path, count: int) -> bool:
