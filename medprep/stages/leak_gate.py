@@ -106,12 +106,22 @@ def require_none(leaks: Sequence[Leak], allowed: bool) -> None:
 def tell(leaks: Sequence[Leak]) -> str:
     """Give the leaks in one line."""
     named = [
-        f"{leak.one} slice {leak.one_slice} and {leak.other} slice {leak.other_slice} "
-        f"({leak.kind}{', ' + leak.change if leak.change else ''})"
+        f"{leak.one} slice {leak.one_slice} and {leak.other} slice {leak.other_slice} ({_how(leak)})"
         for leak in leaks[:_NAMED]
     ]
     more = f" and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
-    return f"{len(leaks)} pairs of pictures in two folds are the same: {'; '.join(named)}{more}"
+    what = (
+        f"{len(leaks)} pairs of pictures in two folds are"
+        if len(leaks) > 1
+        else ("1 pair of pictures in two folds is")
+    )
+    return f"{what} the same or nearly so: {'; '.join(named)}{more}"
+
+
+def _how(leak: Leak) -> str:
+    if leak.kind in ("mirrored", "turned"):
+        return leak.change
+    return f"{leak.kind}: {leak.change}" if leak.change else leak.kind
 
 
 def _take_prints(context: Context, rows: Sequence[CaseRow]) -> None:
