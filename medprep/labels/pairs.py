@@ -96,3 +96,13 @@ def renumber(
     for value, name in given.items():
         table[value] = place.get(name, 0)
     return table[labels], {number: name for name, number in place.items()}
+
+
+def with_parts(regions: Mapping[str, Sequence[str]], pairs: Sequence[Pair]) -> dict[str, list[str]]:
+    """Give regions in which each parted pair is its two organs; it is one under its old name."""
+    sides = {pair.both: [pair.right, pair.left] for pair in pairs}
+    parted = {
+        region: [organ for name in members for organ in sides.get(name, [name])]
+        for region, members in regions.items()
+    }
+    return parted | sides

@@ -160,7 +160,10 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class OrganScore:
-    """One organ over all cases: volume Dice, both means of slices, and what was left out."""
+    """One organ over all cases: volume Dice, both means of slices, and what was left out.
+
+    A ``region`` is several organs together; it is not counted once more in the headline.
+    """
 
     organ: str
     dice: Summary
@@ -168,6 +171,7 @@ class OrganScore:
     slice_dice_empty_skipped: Summary
     missing: int
     empty_in_both: int
+    region: bool = False
 
 
 @dataclass(frozen=True)

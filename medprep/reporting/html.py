@@ -141,7 +141,8 @@ def _headline(scores: Sequence[ScoreTable]) -> _Headline | None:
     if not scores:
         return None
     first = scores[0]
-    means = [one.dice.mean for one in first.organs if one.dice.mean is not None]
+    single = [one for one in first.organs if not one.region]
+    means = [one.dice.mean for one in single if one.dice.mean is not None]
     missing = len({row.case for row in first.rows if row.missing})
     return _Headline(fmean(means), len(means), missing, first) if means else None
 

@@ -15,7 +15,15 @@ from medprep.files import AtomicFiles, json_bytes
 from medprep.formats import nifti, png
 from medprep.formats.windowing import Scale16, Window, to_8bit, to_16bit
 from medprep.organs import mirror_partners
-from medprep.stages.base import CaseResult, Context, Summary, artifact_input, run_cases, task
+from medprep.stages.base import (
+    CaseResult,
+    Context,
+    Summary,
+    artifact_input,
+    names_of,
+    run_cases,
+    task,
+)
 from medprep.workspace.layout import Layout
 
 _VERSION = 1
@@ -55,7 +63,7 @@ class Augment:
             if row.fold != "train" or row.name not in cleaned:
                 continue
             image, labels = images[row.name], cleaned[row.name]
-            names = {int(value): name for value, name in labels.facts["names"].items()}
+            names = names_of(labels.facts)
             mirror = _mirror(names, image.facts["orientation_lps"])
             if mirror is None:
                 silenced.update(names.values())

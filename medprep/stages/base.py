@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
@@ -201,6 +201,11 @@ class _Work:
 
     def __call__(self, named: tuple[str, Any]) -> CaseResult:
         return self.work(named[1])
+
+
+def names_of(facts: Mapping[str, Any]) -> dict[int, str]:
+    """Give the label values and names of an artifact, in order."""
+    return dict(sorted((int(value), name) for value, name in facts["names"].items()))
 
 
 def command_words(stage: Stage) -> list[str]:

@@ -14,9 +14,9 @@ from medprep.formats import nifti, png
 from medprep.geometry import Geometry
 from medprep.labels.audit import AuditRow
 from medprep.labels.cleaning import apply_rules
-from medprep.labels.pairs import Pair, part, renumber, with_sides
+from medprep.labels.pairs import Pair, part, renumber, with_parts, with_sides
 from medprep.labels.rules import Rules
-from medprep.stages.base import CaseResult
+from medprep.stages.base import CaseResult, names_of
 from medprep.volume import LabelMap
 from medprep.workspace.layout import Layout
 
@@ -47,7 +47,7 @@ def clean_case(work: CleanCase) -> CaseResult:
     """Write a case's cleaned label map and give the account."""
     layout, case = work.layout, work.case
     cleaned, rows, grid = _cleaned(work)
-    numbered, names = renumber(cleaned, _names(work), work.pairs)
+    numbered, names = renumber(cleaned, names_of(work.facts), work.pairs)
     targets = [layout.cleaned(case)]
     with AtomicFiles() as files:
         nifti.write(files.file(targets[0]), LabelMap(numbered, grid, names))
@@ -57,7 +57,7 @@ def clean_case(work: CleanCase) -> CaseResult:
             png.write_label_slices(folder, numbered, colours_of(names))
     facts = {
         "names": {str(value): name for value, name in names.items()},
-        "regions": work.facts["regions"],
+        "regions": with_parts(work.facts["regions"], work.pairs),
         "rows": [asdict(row) for row in rows],
     }
     return CaseResult(tuple(layout.relative(path) for path in targets), facts)
@@ -73,14 +73,10 @@ def rows_of(facts: Mapping[str, Any]) -> list[AuditRow]:
     return [AuditRow(**row) for row in facts["rows"]]
 
 
-def _names(work: CleanCase) -> dict[int, str]:
-    return {int(value): name for value, name in work.facts["names"].items()}
-
-
 def _cleaned(work: CleanCase) -> tuple[NDArray[Any], list[AuditRow], Geometry]:
     labels = nifti.read_label_map(work.layout.labels(work.case))
     grid = labels.geometry
-    names = _names(work)
+    names = names_of(work.facts)
 
     def split(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
         return part(given, grid, names, work.pairs)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
-from medprep.errors import NothingDoneError, OptionError
+import numpy as np
+from numpy.typing import NDArray
+
+from medprep.errors import LabelError, NothingDoneError, OptionError
 from medprep.execute import Failure
 from medprep.files import json_bytes, write_bytes
 from medprep.formats import nifti
@@ -18,13 +22,21 @@ from medprep.metrics.overlap import (
     slice_mean_dice,
     summarise,
 )
-from medprep.stages.base import CaseResult, Context, Summary, artifact_input, run_cases, task
+from medprep.stages.base import (
+    CaseResult,
+    Context,
+    Summary,
+    artifact_input,
+    names_of,
+    run_cases,
+    task,
+)
 from medprep.stages.predict import find_run, held_out
 from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,10 @@ class Dice:
         run = trained.subject
         rows = workspace.database.cases()
         fold, chosen = held_out(rows, int(trained.facts["options"]["fold"]))
-        names = _names(trained)
+        names = names_of(trained.facts)
         references = workspace.current({"extracted": "extract", "cleaned": "clean"}[self.reference])
+        self._require_same_labels(references, names)
+        regions = _regions(references, names)
         predictions = workspace.current("predict")
         tasks, missing = [], {}
         for row in chosen:
@@ -66,7 +80,7 @@ class Dice:
                 which = "reference" if reference is None else "prediction"
                 missing[row.name] = Failure("missing", f"no {which}: counted as a Dice of 0")
                 continue
-            payload = _Payload(workspace.layout, row.name, run, self.reference, names)
+            payload = _Payload(workspace.layout, row.name, run, self.reference, names, regions)
             inputs = [artifact_input(prediction), artifact_input(reference)]
             tasks.append(
                 task(
@@ -74,7 +88,7 @@ class Dice:
                     _VERSION,
                     f"{run}/{row.name}",
                     inputs,
-                    {"reference": self.reference},
+                    {"reference": self.reference, "regions": regions},
                     payload,
                 )
             )
@@ -83,12 +97,27 @@ class Dice:
         if tasks and len(failed) == len(tasks):
             raise NothingDoneError(f"none of the {len(tasks)} predictions could be scored")
         summary.failed = missing | failed
-        record = self._record(workspace, trained, fold, chosen, list(summary.failed))
+        targets = [*names.values(), *regions]
+        record = self._record(workspace, trained, fold, chosen, list(summary.failed), targets)
         write_bytes(workspace.layout.metrics(run, ".json"), json_bytes(record))
         write_bytes(workspace.layout.metrics(run, ".csv"), _csv(record))
         summary.lines.extend(record["text"])
         summary.facts = record
         return summary
+
+    def _require_same_labels(
+        self, references: Mapping[str, Artifact], names: Mapping[int, str]
+    ) -> None:
+        """Refuse references whose numbers mean other organs than those of the model."""
+        for case, one in references.items():
+            own = names_of(one.facts)
+            if any(own.get(value) != name for value, name in names.items()):
+                raise LabelError(
+                    f"{case}: the {self.reference} labels are {', '.join(own.values())}, those of "
+                    f"the model {', '.join(names.values())}; score with --reference "
+                    + ("cleaned" if self.reference == "extracted" else "extracted")
+                    + ", or train anew"
+                )
 
     def _record(
         self,
@@ -97,9 +126,9 @@ class Dice:
         fold: str,
         chosen: list[CaseRow],
         missing: list[str],
+        targets: list[str],
     ) -> dict[str, Any]:
         run = trained.subject
-        names = _names(trained)
         current = workspace.current("dice")
         scored = {
             row.name: current[f"{run}/{row.name}"].facts["rows"]
@@ -110,9 +139,10 @@ class Dice:
         rows += [
             {"case": case, "organ": name, "dice": 0.0, "missing": True}
             for case in missing
-            for name in names.values()
+            for name in targets
         ]
-        organs = [_organ_summary(name, rows) for name in names.values()]
+        known = set(names_of(trained.facts).values())
+        organs = [_organ_summary(name, rows) | {"region": name not in known} for name in targets]
         record = {
             "run": run,
             "fold": fold,
@@ -128,10 +158,6 @@ class Dice:
         return {**record, "text": _text(record)}
 
 
-def _names(trained: Artifact) -> dict[int, str]:
-    return {int(value): name for value, name in trained.facts["names"].items()}
-
-
 @dataclass(frozen=True)
 class _Payload:
     layout: Layout
@@ -139,6 +165,7 @@ class _Payload:
     run: str
     reference: str
     names: dict[int, str]
+    regions: dict[str, tuple[str, ...]]
 
 
 def _score(work: _Payload) -> CaseResult:
@@ -147,11 +174,24 @@ def _score(work: _Payload) -> CaseResult:
     reference = nifti.read_label_map(path(work.case))
     predicted = nifti.read_label_map(layout.prediction(work.run, work.case))
     predicted.geometry.require_same(reference.geometry)
+    rows = _rows(reference.array, predicted.array, work.names)
+    value_of = {name: value for value, name in work.names.items()}
+    for region, members in work.regions.items():
+        values = [value_of[name] for name in members]
+        ours, theirs = (
+            np.isin(one.array, values).astype(np.uint8) for one in (reference, predicted)
+        )
+        rows += _rows(ours, theirs, {1: region})
+    return CaseResult((), {"rows": rows})
+
+
+def _rows(
+    reference: NDArray[Any], predicted: NDArray[Any], names: dict[int, str]
+) -> list[dict[str, Any]]:
     rows = []
-    for row in overlap_rows(reference.array, predicted.array, work.names):
+    for row in overlap_rows(reference, predicted, names):
         ones, left_out = (
-            slice_mean_dice(reference.array, predicted.array, row.label, empty)
-            for empty in ("one", "skip")
+            slice_mean_dice(reference, predicted, row.label, empty) for empty in ("one", "skip")
         )
         rows.append(
             {
@@ -160,13 +200,24 @@ def _score(work: _Payload) -> CaseResult:
                 "slice_dice_empty_one": ones.value,
                 "slice_dice_empty_skipped": left_out.value,
                 "empty_slices": ones.empty,
-                "slices": reference.array.shape[0],
+                "slices": reference.shape[0],
                 "reference_voxels": row.reference_voxels,
                 "predicted_voxels": row.predicted_voxels,
                 "missing": False,
             }
         )
-    return CaseResult((), {"rows": rows})
+    return rows
+
+
+def _regions(
+    references: Mapping[str, Artifact], names: Mapping[int, str]
+) -> dict[str, tuple[str, ...]]:
+    """Give the regions whose organs were all learnt."""
+    found: dict[str, list[str]] = next(
+        (one.facts.get("regions", {}) for one in references.values()), {}
+    )
+    known = set(names.values())
+    return {name: tuple(parts) for name, parts in found.items() if known.issuperset(parts)}
 
 
 def _organ_summary(organ: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

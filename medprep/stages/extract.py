@@ -19,12 +19,13 @@ from medprep.stages.base import (
     Summary,
     artifact_input,
     look_at,
+    names_of,
     run_cases,
     source_input,
     task,
     tell_notes,
 )
-from medprep.stages.extract_case import ExtractCase, extract_case
+from medprep.stages.extract_case import ExtractCase, doubts, extract_case
 from medprep.stages.overlaps import find_scheme
 
 _VERSION = 2
@@ -173,14 +174,14 @@ def dataset_table(meta: dict[str, Any]) -> OrganTable:
 def _tell(summary: Summary, context: Context, wanted: OrganTable) -> None:
     made = context.workspace.current("extract")
     facts = [artifact.facts for artifact in made.values()]
-    names: dict[str, str] = next((one["names"] for one in facts), {})
+    names = names_of(facts[0]) if facts else {}
     told = {organ.name: str(organ) for organ in wanted.organs}
     summary.lines.append("labels: " + ", ".join(f"{n} {told.get(o, o)}" for n, o in names.items()))
     _count(summary, facts)
     tell_notes(summary, made)
-    alignments = {case: made[case].facts["alignment"] for case in summary.made if case in made}
-    flagged = [f"{case}: {one['text']}" for case, one in alignments.items() if one["flagged"]]
-    summary.lines.extend(look_at(flagged))
+    new = {case: made[case].facts for case in sorted(summary.made) if case in made}
+    found = [f"{case}: {text}" for case, one in new.items() for text in doubts(one)]
+    summary.lines.extend(look_at(found))
     for organ in names.values():
         if facts and not any(one["voxels"].get(organ) for one in facts):
             error = LabelError(
@@ -210,7 +211,7 @@ def _write_colours(context: Context) -> None:
     made = workspace.current("extract")
     if not made:
         return
-    names = {int(v): name for v, name in next(iter(made.values())).facts["names"].items()}
+    names = names_of(next(iter(made.values())).facts)
     colours = colours_of(names)
     folder = workspace.layout.root / "labels"
     write_bytes(folder / "itk-snap.txt", colour_tables.itk_snap(names, colours))

@@ -16,7 +16,7 @@ from medprep.formats import nifti, png
 from medprep.geometry import Geometry
 from medprep.labels.alignment import Alignment, Fault, check_alignment
 from medprep.labels.corrections import Correction
-from medprep.labels.pairs import Pair, part, renumber
+from medprep.labels.pairs import Pair, part, renumber, with_parts
 from medprep.labels.ranges import extract_labels, threshold_binary
 from medprep.labels.regions import Scheme, merge_masks
 from medprep.labels.sides import check_sides
@@ -87,8 +87,12 @@ def extract_case(work: ExtractCase) -> CaseResult:
     grid = Geometry.from_dict(work.image)
     found = _read(work, grid)
     _part_pairs(found, work.pairs, grid)
-    sides = [str(one) for one in check_sides(found.labels, grid, found.names)]
-    alignment = _aligned(work, found.labels, grid)
+    seen = {
+        "alignment": _aligned(work, found.labels, grid),
+        "sides": [str(one) for one in check_sides(found.labels, grid, found.names)],
+    }
+    if work.strict and doubts(seen):
+        raise AlignmentError(f"{'; '.join(doubts(seen))}; without --strict it is taken as it is")
     layout = work.layout
     targets = [layout.labels(work.case)]
     with AtomicFiles() as files:
@@ -97,8 +101,14 @@ def extract_case(work: ExtractCase) -> CaseResult:
             targets.append(layout.label_slices(work.case))
             folder = files.folder(targets[1])
             png.write_label_slices(folder, found.labels, colours_of(found.names))
-    facts = _facts(work, found, grid) | {"alignment": alignment, "sides": sides}
+    facts = _facts(work, found, grid) | seen
     return CaseResult(tuple(layout.relative(path) for path in targets), facts)
+
+
+def doubts(facts: Mapping[str, Any]) -> list[str]:
+    """Give what a person should look at, of the facts of a case."""
+    alignment = facts["alignment"]
+    return [*([alignment["text"]] if alignment["flagged"] else []), *facts["sides"]]
 
 
 def _read(work: ExtractCase, grid: Geometry) -> _Found:
@@ -135,10 +145,7 @@ def _aligned(work: ExtractCase, labels: NDArray[Any], grid: Geometry) -> dict[st
     picture = nifti.read(work.layout.image(work.case)).array
     spacing = grid.spacing_mm if work.image["spacing_known"] else None
     found = check_alignment(picture, labels, spacing)
-    text = told(found)
-    if found.flagged and work.strict:
-        raise AlignmentError(f"{text}; take it as it is without --strict")
-    return {**asdict(found), "text": text}
+    return {**asdict(found), "text": told(found)}
 
 
 def told(found: Alignment) -> str:
@@ -148,10 +155,11 @@ def told(found: Alignment) -> str:
 
 
 def _facts(work: ExtractCase, found: _Found, grid: Geometry) -> dict[str, Any]:
+    regions = dict(work.wanted.regions) if work.scheme is None else work.scheme.regions
     voxels = np.bincount(found.labels.reshape(-1), minlength=max(found.names, default=0) + 1)
     return {
         "names": {str(value): name for value, name in found.names.items()},
-        "regions": {name: list(members) for name, members in _regions(work, found).items()},
+        "regions": with_parts(regions, work.pairs),
         "voxels": {name: int(voxels[value]) for value, name in found.names.items()},
         "voxel_ml": grid.voxel_ml if work.image["spacing_known"] else None,
         "thresholded_pixels": found.thresholded,
@@ -159,14 +167,3 @@ def _facts(work: ExtractCase, found: _Found, grid: Geometry) -> dict[str, Any]:
         "unmapped": {str(level): count for level, count in found.unmapped.items()},
         "notes": found.notes,
     }
-
-
-def _regions(work: ExtractCase, found: _Found) -> dict[str, tuple[str, ...]]:
-    """Give the regions of the label map; a parted pair is one under its old name."""
-    given = dict(work.wanted.regions) if work.scheme is None else dict(work.scheme.regions)
-    sides = {pair.both: (pair.right, pair.left) for pair in work.pairs}
-    parted = {
-        region: tuple(part for name in members for part in sides.get(name, (name,)))
-        for region, members in given.items()
-    }
-    return parted | sides

@@ -106,8 +106,8 @@ def require_none(leaks: Sequence[Leak], allowed: bool) -> None:
 def tell(leaks: Sequence[Leak]) -> str:
     """Give the leaks in one line."""
     named = [
-        f"{leak.one} slice {leak.one_slice} and {leak.other} slice {leak.other_slice} ({_how(leak)})"
-        for leak in leaks[:_NAMED]
+        f"{one.one} slice {one.one_slice} and {one.other} slice {one.other_slice} ({_how(one)})"
+        for one in leaks[:_NAMED]
     ]
     more = f" and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
     what = (

@@ -15,7 +15,15 @@ from medprep.errors import CheckpointError, OptionError
 from medprep.files import AtomicFiles
 from medprep.formats import nifti
 from medprep.formats.windowing import Window, to_8bit
-from medprep.stages.base import CaseResult, Context, Summary, artifact_input, run_cases, task
+from medprep.stages.base import (
+    CaseResult,
+    Context,
+    Summary,
+    artifact_input,
+    names_of,
+    run_cases,
+    task,
+)
 from medprep.stages.split import role
 from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.layout import Layout
@@ -69,7 +77,7 @@ class Predict:
                 image.facts,
                 reference is not None,
                 self.device,
-                {int(value): name for value, name in trained.facts["names"].items()},
+                names_of(trained.facts),
             )
             subject = f"{trained.subject}/{row.name}"
             tasks.append(

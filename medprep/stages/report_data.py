@@ -20,6 +20,7 @@ from medprep.reporting.data import (
     Training,
 )
 from medprep.stages import leak_gate
+from medprep.stages.base import names_of
 from medprep.stages.check import CHECK_SET
 from medprep.stages.report_quality import gather_quality
 from medprep.stages.tables import read_log, repeat_command
@@ -107,7 +108,7 @@ def _folds(rows: list[CaseRow]) -> tuple[FoldRow, ...]:
 def _organs(extracted: Mapping[str, Artifact]) -> tuple[tuple[str, tuple[int, int, int]], ...]:
     names: dict[int, str] = {}
     for artifact in extracted.values():
-        names.update({int(value): name for value, name in artifact.facts["names"].items()})
+        names.update(names_of(artifact.facts))
     colours = colours_of(names)
     return tuple((names[value], colours[value]) for value in sorted(names))
 
@@ -149,6 +150,7 @@ def _score_table(record: dict[str, Any]) -> ScoreTable:
             **{kind: ScoreSummary(**one[kind]) for kind in kinds},
             missing=one["missing"],
             empty_in_both=one["empty_in_both"],
+            region=one["region"],
         )
         for one in record["organs"]
     )

@@ -11,7 +11,7 @@ from medprep.files import AtomicFiles, safe_name
 from medprep.formats.windowing import Scale16
 from medprep.models.registry import require_model
 from medprep.stages import leak_gate
-from medprep.stages.base import Context, Summary, artifact_input, is_up_to_date, task
+from medprep.stages.base import Context, Summary, artifact_input, is_up_to_date, names_of, task
 from medprep.stages.split import role
 from medprep.stages.tables import read_log
 from medprep.training.options import TrainingOptions
@@ -168,7 +168,7 @@ class _Cases:
                 cases.missing.append(row.name)
                 continue
             into.append(_case(workspace, row, made))
-            cases.names.update(_names(made["clean"][row.name]))
+            cases.names.update(names_of(made["clean"][row.name].facts))
             stages = ["convert", "clean"]
             if into is cases.train and row.name in made["augment"]:
                 cases.augmented.extend(_augmented(workspace, row, made))
@@ -222,10 +222,6 @@ def _augmented(
         paths = [sorted((folder / f"{copy}" / kind).glob("*.png")) for kind in ("images", "labels")]
         slices.append(AugmentedSlices(row.name, tuple(paths[0]), tuple(paths[1]), window))
     return slices
-
-
-def _names(cleaned: Artifact) -> dict[int, str]:
-    return {int(value): name for value, name in cleaned.facts["names"].items()}
 
 
 def _draw_curve(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medprep.geometry import Geometry
-from medprep.labels.pairs import Pair, part, renumber, with_sides
+from medprep.labels.pairs import Pair, part, renumber, with_parts, with_sides
 
 GRID = Geometry.from_parts((4, 8, 20), (1.0, 1.0, 1.0))
 NAMES = {1: "liver", 2: "kidneys", 3: "spleen"}
@@ -45,3 +45,13 @@ def test_no_pair_changes_nothing() -> None:
     assert how == "" and np.array_equal(parted, labels())
     numbered, names = renumber(parted, NAMES, [])
     assert names == NAMES and np.array_equal(numbered, labels())
+
+
+def test_regions_follow() -> None:
+    regions = {"abdomen": ("liver", "kidneys"), "left": ("spleen",)}
+    assert with_parts(regions, [KIDNEYS]) == {
+        "abdomen": ["liver", "right_kidney", "left_kidney"],
+        "left": ["spleen"],
+        "kidneys": ["right_kidney", "left_kidney"],
+    }
+    assert with_parts({}, []) == {}
