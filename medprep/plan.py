@@ -109,8 +109,8 @@ def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int) -> PlanRow:
     slices, size = sum(one.slices for one in taken), sum(one.bytes for one in taken)
     copies = stage.copies if isinstance(stage, Augment) else 1
     each_case, each_slice = {
-        "convert": (2, 1), "extract": (1, 0), "clean": (1, 1), "augment": (1, 2 * copies),
-        "predict": (1, 1),
+        "convert": (2, 1), "extract": (1, 0), "clean": (1, 1), "check": (2, 0),
+        "augment": (1, 2 * copies), "predict": (1, 1),
     }.get(stage.name, (0, 0))  # fmt: skip
     written = {"convert": 2 * _PACKED, "augment": copies * _PACKED, "predict": _PACKED}
     files = each_case * len(taken) + each_slice * slices or (4 if stage.name == "train" else 2)

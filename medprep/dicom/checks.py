@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.dicom.places import SAME_DIRECTION, alike, same_place_mm
+from medprep.dicom.places import SAME_DIRECTION, alike, axes, same_place_mm
 from medprep.dicom.records import Plane, SliceHeader
 from medprep.errors import DicomError
 
@@ -16,6 +17,7 @@ UNEVEN_MM = 0.1
 """A slice may lie this far from its place on the even grid, or `UNEVEN_SHARE` of a step; of thin
 slices at most a quarter of a step."""
 UNEVEN_SHARE = 0.02
+_ROUNDED = 1e-5
 FARTHEST_MM = 1e6
 """Nothing lies a kilometre from a scanner's centre: such a position is no position."""
 
@@ -48,6 +50,16 @@ def require_alike(slices: Sequence[SliceHeader]) -> None:
 
 def _directions(plane: Plane) -> tuple[float, ...]:
     return plane.row_direction + plane.column_direction
+
+
+def direction_notes(plane: Plane) -> list[str]:
+    """Say that direction cosines were made exact, where rounding to five digits is no reason."""
+    given = np.column_stack([plane.column_direction, plane.row_direction])
+    off = float(np.abs(axes(plane)[:, 1:] - given).max())
+    if off <= _ROUNDED:
+        return []
+    bound = 10.0 ** math.ceil(math.log10(off))  # by its size only, so that cases say the same
+    return [f"direction cosines off right angles by less than {bound:.0e}: made exact"]
 
 
 def two_files(one: SliceHeader, other: SliceHeader) -> str:

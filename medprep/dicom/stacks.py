@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medprep.dicom.checks import (
     UNEVEN_MM,
+    direction_notes,
     require_alike,
     require_apart,
     two_files,
@@ -170,7 +171,7 @@ def _plan(
     tilted = np.abs(aside).max() > _STRAIGHT_PIXELS * min(first.plane.spacing_mm)
     if tilted and policy.tilt == "error":
         raise _sheared(slices, order, aside)
-    notes = [*stack.notes, *_step_notes(slices, step)]
+    notes = [*stack.notes, *direction_notes(slices[0].plane), *_step_notes(slices, step)]
     sheared = bool(tilted) and policy.tilt == "keep"
     affine = np.eye(4)
     affine[:3, 0] = direction[:, 0] * step

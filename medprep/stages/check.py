@@ -101,8 +101,10 @@ class Checked:
     def lines(self) -> list[str]:
         """Give what a person should read."""
         lines = look_at([f"{one.case}: {one.what}" for one in self.findings])
-        if not lines:
-            lines.append(f"{len(self.statistics)} masks sit on their pictures")
+        if not self.statistics:
+            lines.append("no case has masks to look at")
+        elif not lines:
+            lines.append(f"masks of {len(self.statistics)} cases, and all sit on their pictures")
         if self.leaks:
             lines.append(f"LEAK: {leak_gate.tell(self.leaks)}; all in leaks.csv")
         else:

@@ -96,7 +96,10 @@ class Clean:
         made = workspace.current("clean")
         rows = {case: rows_of(one.facts) for case, one in sorted(made.items())}
         write_bytes(workspace.layout.root / "clean.csv", table(rows))
-        summary.lines.extend(_lines({case: rows[case] for case in summary.made if case in rows}))
+        new = {case: own for case, own in rows.items() if case in summary.made}
+        summary.lines.extend(_lines(new))
+        if not rules.drops_masks:  # else it was said first
+            summary.lines.extend(would_drop(list(new.values())))
         return summary
 
     def _require_known(self, labels: Mapping[str, Artifact]) -> None:
@@ -117,12 +120,13 @@ class Clean:
         """
         jobs = choose_jobs(context.jobs, len(cases))
         context.progress.start("clean", len(cases))
-        judged = []
-        for _, outcome in map_cases(judge_case, cases, jobs=jobs):
+        found = {}
+        for case, outcome in map_cases(judge_case, cases, jobs=jobs):
             if not isinstance(outcome, Failure):  # it fails again, and is told, when it is cleaned
-                judged.append(outcome)
+                found[case.case] = outcome
             context.progress.advance()
         context.progress.finish()
+        judged = [rows for _, rows in sorted(found.items())]
         told = would_drop(judged)
         for line in told:
             context.progress.say(f"    {line}")
@@ -182,10 +186,8 @@ def _lines(made: Mapping[str, Sequence[AuditRow]]) -> list[str]:
         (case, row.name) for case, rows in made.items() for row in rows if row.removed or row.added
     }
     every = [row for rows in made.values() for row in rows]
-    lines = [
+    return [
         f"{len(changed)} of {len(organs)} organs changed: "
         f"{sum(row.removed for row in every)} voxels removed, "
         f"{sum(row.added for row in every)} added; each decision is in clean.csv"
     ]
-    lines += would_drop(list(made.values()))
-    return lines

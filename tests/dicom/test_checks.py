@@ -135,3 +135,27 @@ def test_a_position_beyond_everything_is_refused(tmp_path: Path, text: bytes) ->
         error = refused(paths, gaps=policy)
         assert error.message.startswith("slice 3 lies at 1e+")
         assert error.path == str(paths[2])
+
+
+@pytest.mark.parametrize(
+    ("cosines", "said"),
+    [
+        ("1\\0\\0\\0\\1\\0", []),
+        ("0.999999\\0.001414\\0\\-0.001414\\0.999999\\0", []),
+        (
+            "1\\0.0001\\0\\0\\1\\0",
+            ["direction cosines off right angles by less than 1e-04: made exact"],
+        ),
+    ],
+)
+def test_directions_that_lean_are_made_exact_and_told(
+    tmp_path: Path, cosines: str, said: list[str]
+) -> None:
+    paths = [
+        write_slice(tmp_path / f"{n}", (0, 0, 3.0 * n), ImageOrientationPatient=cosines)
+        for n in range(3)
+    ]
+    plan = plan_of(paths)
+    assert [note for note in plan.notes if "cosines" in note] == said
+    direction = plan.geometry.direction
+    assert np.abs(direction.T @ direction - np.eye(3)).max() < 1e-12

@@ -90,7 +90,7 @@ def test_a_mask_that_lies_wrong_is_found_and_mended(
     (name,) = option
     said = lines_of(outcome)
     value = option[name] if name == "mask_order" else option[name][0]  # type: ignore[index]
-    assert said.count("LOOK AT") == 2
+    assert said.count("the mask seems") == 2
     assert f"--{name.replace('_', '-')} {value}" in said
     assert "LOOK AT" not in lines_of(extracted(tmp_path / "set", tmp_path / "w", **option))
     for case, mask in truth.items():
