@@ -40,6 +40,15 @@ def test_nested_folds_are_recorded_and_exported(tmp_path: Path) -> None:
     assert "train --fold 2 to 3: 4 patients of outer fold 1 are test" in summary.lines
 
 
+def test_nobody_keeps_a_fold_of_another_scheme(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "set", [f"p{n}" for n in range(12)])
+    split(tmp_path, source, folds=3)
+    tested = len(written(tmp_path)[0]["test"])
+    again = split(tmp_path, source, train=0.7)
+    assert f"{tested} cases keep their earlier fold" in said(again)
+    assert "keep their earlier fold" not in said(split(tmp_path, source, folds=3, inner_folds=2))
+
+
 def test_nested_folds_stay_when_the_set_grows(tmp_path: Path) -> None:
     names = [f"p{n}" for n in range(12)]
     options = {"folds": 3, "inner_folds": 2}

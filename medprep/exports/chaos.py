@@ -76,11 +76,12 @@ def plan_chaos(
     CheckpointError
         If there is no such run.
     WorkspaceError
-        If it has no predictions that are up to date.
+        If nothing was trained, or the run has no predictions that are up to date.
     """
     preset = str(workspace.require_split()["preset"])
     if preset not in _PLACE:
         raise OptionError(f"this workspace holds {preset}; a CHAOS submission is made of CHAOS")
+    _require_trained(workspace, wanted)
     trained = find_run(workspace, wanted)
     names = {int(value): name for value, name in trained.facts["names"].items()}
     strangers = sorted(set(names.values()) - set(GREY))
@@ -115,6 +116,14 @@ def plan_chaos(
         "as the challenge's test cases are",
     )
     return tuple(jobs), notes
+
+
+def _require_trained(workspace: Workspace, wanted: str | None) -> None:
+    if wanted is None and "train" not in workspace.database.steps():
+        raise WorkspaceError(
+            "nothing was trained here, and a submission is made of predictions; run: medprep train "
+            "predict"
+        )
 
 
 def _tasks(preset: str, names: set[str]) -> dict[str, Mapping[str, int]]:

@@ -19,6 +19,9 @@ from medprep.organs import Organ, OrganTable
 BINARY_THRESHOLD = 128
 """Levels of a binary mask from here on are the organ: half of 255, as interpolation rounds."""
 
+_NOISE = 16
+"""How far JPEG moves a level, at most."""
+
 _NAMED = 5
 """So many slices or grey levels a message names before it only counts them."""
 
@@ -142,6 +145,48 @@ def threshold_binary(
     return (grey >= at).astype(np.uint8), grey.size - int(pure)
 
 
+def require_one_level(grey: NDArray[Any]) -> None:
+    """Refuse a mask that shows several organs, before `threshold_binary` makes one of them.
+
+    Blurred edges are thin: a square of 3 x 3 pixels of one level is an organ's inside. What JPEG
+    leaves in the background beside a mask of 255 is none.
+
+    Parameters
+    ----------
+    grey
+        ``[slice, row, column]``, uint8.
+
+    Raises
+    ------
+    LabelError
+        If there are such squares of several levels, or only of levels that are no full mask.
+    """
+    if grey.max(initial=0) <= 1:
+        return
+    voxels = np.zeros(256, np.int64)
+    for plane in grey:
+        voxels += _flat_levels(plane)
+    full = voxels[BINARY_THRESHOLD:].any()
+    levels = [n for n in np.flatnonzero(voxels).tolist() if n > (_NOISE if full else 0)]
+    if levels and (levels[-1] < BINARY_THRESHOLD or levels[-1] - levels[0] > 2 * _NOISE):
+        found = np.bincount(grey.reshape(-1), minlength=256)
+        frequent = sorted(levels, key=lambda level: -found[level])
+        held = _first("grey level", [f"{level} (voxels: {found[level]})" for level in frequent])
+        raise LabelError(
+            f"the mask holds {held}, and nobody says what they mean (of one unnamed organ 0 and "
+            "255, or 0 and 1, are expected); name them: --label NAME LOW HIGH or --table NAME|FILE"
+        )
+
+
+def _flat_levels(plane: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count by level the 3 x 3 squares of a plane that hold a single level above 0."""
+    cv2 = load_cv2()
+    square = np.ones((3, 3), np.uint8)
+    lowest = cv2.erode(plane, square, borderValue=0)
+    flat = plane[(lowest == cv2.dilate(plane, square)) & (lowest > 0)]
+    return np.bincount(flat, minlength=256)
+
+
 def _label_plane(
     plane: NDArray[Any], table: OrganTable, into: NDArray[np.uint8], voxels: dict[str, int]
 ) -> None:
@@ -182,6 +227,7 @@ def _unmapped_message(counts: Counts, table: OrganTable, others: OrganTable) -> 
     return (
         f"no organ's range holds {levels} in {slices} (counted from 0); "
         f"the ranges are {_listed(ranges)}; name more with --label NAME LOW HIGH, "
+        "set blurred edges to what is beside them with --snap, "
         "or take the rest as background with --unmapped background"
     )
 

@@ -31,7 +31,7 @@ class Rules:
     keep
         How many of the largest pieces of each organ stay; None keeps all.
     keep_of
-        The same for single organs, as (name, count).
+        The same for single organs, as (name, count); None keeps all of one.
     min_piece_ml
         Drop pieces below this volume.
     fill_holes
@@ -54,7 +54,7 @@ class Rules:
     split_pairs: bool = False
     smooth_radius: int = 0
     keep: int | None = None
-    keep_of: tuple[tuple[str, int], ...] = ()
+    keep_of: tuple[tuple[str, int | None], ...] = ()
     min_piece_ml: float = 0.0
     fill_holes: Holes = "none"
     min_ml: float = 0.0
@@ -62,7 +62,8 @@ class Rules:
     max_background_percent: float = 100.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keep_of", tuple((str(n), int(k)) for n, k in self.keep_of))
+        own = tuple((str(n), None if k is None else int(k)) for n, k in self.keep_of)
+        object.__setattr__(self, "keep_of", own)
         if self.smooth_radius < 0:
             raise OptionError(
                 f"the radius of smoothing is 0 voxels or more, not {self.smooth_radius}"

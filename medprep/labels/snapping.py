@@ -110,4 +110,5 @@ def _settled(plane: NDArray[Any], own: NDArray[np.int16], levels: list[int]) -> 
         below |= near[number] & (plane > level)
     mixed = doubtful & ((own < 0) | (above & below))
     settled[mixed] = nearest[mixed]
+    settled[(own < 0) & ~doubtful] = 0  # no range holds them, so it is the background they are in
     return settled

@@ -84,7 +84,7 @@ class Known:
             If no case's site is known.
         """
         if not any(case.case in self.sites for case in cases):
-            raise SplitError("no case says its site; say where it stands: --site-from")
+            raise SplitError("no case says its site; say where else it stands: --site-from")
         found = _by_patient(cases, lambda case: {self.sites.get(case.case, UNKNOWN)})
         lost = sum(case.case not in self.sites for case in cases)
         notes = [

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from medprep.errors import AlignmentError
+from medprep.errors import AlignmentError, LeakError
 from medprep.execute import Failure
 from medprep.files import AtomicFiles, digest, write_bytes
 from medprep.labels.alignment import TURNS
@@ -61,7 +61,10 @@ class Check:
         _write_tables(context, found)
         _record(context, found)
         summary.lines.extend(found.lines())
-        summary.facts = {"findings": [asdict(one) for one in found.findings]}
+        summary.facts = {
+            "findings": [asdict(one) for one in found.findings],
+            "leaks": [asdict(one) for one in found.leaks],
+        }
         if self.strict:
             # Of a single slice too little is seen: what is found there is a hint.
             flat = {case for case, one in made["convert"].items() if one.facts["shape"][0] == 1}
@@ -69,6 +72,8 @@ class Check:
                 if one.case in flat:
                     continue
                 summary.failed.setdefault(one.case, Failure(AlignmentError.code, one.what))
+            if found.leaks:
+                summary.failed["folds"] = Failure(LeakError.code, leak_gate.tell(found.leaks))
         return summary
 
 
@@ -104,7 +109,12 @@ class Checked:
         if not self.statistics:
             lines.append("no case has masks to look at")
         elif not lines:
-            lines.append(f"masks of {len(self.statistics)} cases, and all sit on their pictures")
+            count = len(self.statistics)
+            lines.append(
+                "the mask of 1 case sits on its picture"
+                if count == 1
+                else f"masks of {count} cases, and all sit on their pictures"
+            )
         if self.leaks:
             lines.append(f"LEAK: {leak_gate.tell(self.leaks)}; all in leaks.csv")
         else:

@@ -13,14 +13,24 @@ from medprep.execute import Failure, choose_jobs, map_cases
 from medprep.files import write_bytes
 from medprep.labels.audit import AuditRow, lost_organs
 from medprep.labels.holes import Holes
-from medprep.labels.pairs import Pair
+from medprep.labels.pairs import Pair, with_sides
 from medprep.labels.rules import Preset, Rules
 from medprep.organs import is_pair
-from medprep.stages.base import Context, Summary, artifact_input, run_cases, task
+from medprep.stages.base import (
+    CaseTask,
+    Context,
+    Summary,
+    artifact_input,
+    names_of,
+    run_cases,
+    task,
+)
 from medprep.stages.clean_case import CleanCase, clean_case, judge_case, rows_of
 from medprep.workspace.database import Artifact
 
 _VERSION = 2
+_MUCH = 0.1
+"""What ``keep`` takes of an organ beyond this part of its voxels is told."""
 _RULES = tuple(one.name for one in fields(Rules))
 
 
@@ -64,11 +74,12 @@ class Clean:
         self.chosen()
 
     def chosen(self) -> Rules:
-        """Give the rules, checked; ``keep`` 0 keeps all pieces."""
+        """Give the rules, checked; ``keep`` 0 keeps all pieces, and so does 0 in ``keep_of``."""
         base = Rules.preset(self.rules)
         given = {
             name: getattr(self, name) for name in _RULES if getattr(self, name) not in (None, ())
         }
+        given["keep_of"] = tuple((organ, count or None) for organ, count in self.keep_of)
         if self.keep == 0:
             base, given = replace(base, keep=None), given | {"keep": None}
         return replace(base, **given)
@@ -77,50 +88,96 @@ class Clean:
         """Say what would be dropped, then clean every extracted case."""
         workspace = context.workspace
         images, labels = workspace.current("convert"), workspace.current("extract")
-        self._require_known(labels)
         rules = self.chosen()
+        self._require_known(labels, rules)
         tasks = []
         for case, extracted in labels.items():
+            own = self._both_kept(rules, extracted)
             slices = workspace.layout.relative(workspace.layout.slice_images(case))
             payload = CleanCase(
-                workspace.layout, case, extracted.facts, rules, _pairs(extracted, rules),
+                workspace.layout, case, extracted.facts, own, _pairs(extracted, own),
                 slices in images[case].files,
             )  # fmt: skip
-            options = {**asdict(rules), "slices": payload.slices}
+            options = {**asdict(own), "slices": payload.slices}
             tasks.append(
                 task("clean", _VERSION, case, [artifact_input(extracted)], options, payload)
             )
         if rules.drops_masks:
-            self._look_first(context, [one.payload for one in tasks])
+            self._look_first(context, tasks)
         summary = run_cases(context, "clean", tasks, clean_case)
         made = workspace.current("clean")
         rows = {case: rows_of(one.facts) for case, one in sorted(made.items())}
+        if not rules.drops_masks:
+            self._require_left(context, rows)
         write_bytes(workspace.layout.root / "clean.csv", table(rows))
         new = {case: own for case, own in rows.items() if case in summary.made}
-        summary.lines.extend(_lines(new))
+        summary.lines.extend([*_lines(new), *much_taken(new)])
         if not rules.drops_masks:  # else it was said first
             summary.lines.extend(would_drop(list(new.values())))
         return summary
 
-    def _require_known(self, labels: Mapping[str, Artifact]) -> None:
-        known = {name for one in labels.values() for name in one.facts["names"].values()}
+    def _require_left(self, context: Context, rows: Mapping[str, Sequence[AuditRow]]) -> None:
+        """Take it all back where an organ was nothing but pieces too small.
+
+        That is rare: a look at every case beforehand, as for other rules, would not be worth it.
+
+        Raises
+        ------
+        LabelError
+            If every mask of an organ was dropped, and nobody said ``yes``.
+        """
+        lost = lost_organs(rows.values())
+        if lost and not self.yes:
+            for line in would_drop(list(rows.values())):
+                context.progress.say(f"    {line}")
+            context.workspace.database.forget("clean", list(rows))
+            raise _lost(lost)
+
+    def _both_kept(self, rules: Rules, extracted: Artifact) -> Rules:
+        """Keep two pieces of what is two organs in one label, unless the user said how many."""
+        if self.keep is not None or rules.keep != 1 or rules.split_pairs:
+            return rules
+        said = {name for name, _ in rules.keep_of}
+        both = [
+            (name, 2)
+            for name in names_of(extracted.facts).values()
+            if is_pair(name) and name not in said
+        ]
+        return replace(rules, keep_of=(*rules.keep_of, *both))
+
+    def _require_known(self, labels: Mapping[str, Artifact], rules: Rules) -> None:
+        known = {
+            name
+            for one in labels.values()
+            for name in with_sides(names_of(one.facts), _pairs(one, rules)).values()
+        }
         strangers = [name for name, _ in self.keep_of if name not in known]
         if strangers and labels:
             raise OptionError(
                 f"--keep-of names {', '.join(strangers)}; the organs are {', '.join(sorted(known))}"
             )
 
-    def _look_first(self, context: Context, cases: Sequence[CleanCase]) -> None:
+    def _look_first(self, context: Context, tasks: Sequence[CaseTask]) -> None:
         """Say per organ what the rules would drop, before anything is written.
+
+        What was cleaned so before is not looked at again: its account says it.
 
         Raises
         ------
         LabelError
             If they would drop every mask of an organ, and nobody said ``yes``.
         """
+        made = context.workspace.database.artifacts("clean")
+        found: dict[str, list[AuditRow]] = {}
+        cases = []
+        for one in tasks:
+            known = made.get(one.subject)
+            if known is not None and known.key == one.key:
+                found[one.subject] = rows_of(known.facts)
+            else:
+                cases.append(one.payload)
         jobs = choose_jobs(context.jobs, len(cases))
         context.progress.start("clean", len(cases))
-        found = {}
         for case, outcome in map_cases(judge_case, cases, jobs=jobs):
             if not isinstance(outcome, Failure):  # it fails again, and is told, when it is cleaned
                 found[case.case] = outcome
@@ -132,10 +189,14 @@ class Clean:
             context.progress.say(f"    {line}")
         lost = lost_organs(judged)
         if lost and not self.yes:
-            raise LabelError(
-                f"the rules would drop every mask of {', '.join(lost)}, as listed above; choose "
-                "other limits, or say --yes"
-            )
+            raise _lost(lost)
+
+
+def _lost(organs: Sequence[str]) -> LabelError:
+    return LabelError(
+        f"the rules would drop every mask of {', '.join(organs)}, as listed above; choose other "
+        "limits, or say --yes"
+    )
 
 
 def would_drop(judged: Sequence[Sequence[AuditRow]]) -> list[str]:
@@ -152,6 +213,30 @@ def would_drop(judged: Sequence[Sequence[AuditRow]]) -> list[str]:
         f"{name}: {rule} drops {len(rows)} of {masks[name]} masks (first: {rows[0].reason})"
         for (name, rule), rows in sorted(dropped.items())
     ]
+
+
+def much_taken(cases: Mapping[str, Sequence[AuditRow]]) -> list[str]:
+    """Give a line for each organ of which ``keep`` took much: it may be several pieces by nature.
+
+    Parameters
+    ----------
+    cases
+        Case to its account.
+    """
+    shares: dict[str, dict[str, float]] = {}
+    for case, rows in cases.items():
+        for row in rows:
+            if row.rule == "keep" and row.removed > _MUCH * row.before:
+                shares.setdefault(row.name, {})[case] = row.removed / row.before
+    lines = []
+    for name, own in sorted(shares.items()):
+        worst = max(own, key=lambda case: own[case])
+        lines.append(
+            f"{name}: the rule keep took over {_MUCH:.0%} of it in {len(own)} of "
+            f"{len(cases)} cases (most: {own[worst]:.0%} of {worst}); if it may be several pieces, "
+            f"say --keep-of {name} 0"
+        )
+    return lines
 
 
 def table(cases: Mapping[str, Sequence[AuditRow]]) -> bytes:
@@ -175,7 +260,13 @@ def _rounded(ml: float | None) -> str:
 def _pairs(extracted: Artifact, rules: Rules) -> tuple[Pair, ...]:
     if not rules.split_pairs:
         return ()
-    return tuple(Pair.of(name) for name in extracted.facts["names"].values() if is_pair(name))
+    names = extracted.facts["names"].values()
+    pairs: dict[str, Pair] = {}
+    for pair in (Pair.of(name) for name in names if is_pair(name)):
+        # Where the two have labels of their own already, the third means something else.
+        if not {pair.right, pair.left} & {*names}:
+            pairs.setdefault(pair.right, pair)
+    return tuple(pairs.values())
 
 
 def _lines(made: Mapping[str, Sequence[AuditRow]]) -> list[str]:

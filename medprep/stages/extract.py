@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from medprep.colours import colours_of
@@ -28,7 +28,7 @@ from medprep.stages.base import (
 from medprep.stages.extract_case import ExtractCase, doubts, extract_case
 from medprep.stages.overlaps import find_scheme
 
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,15 @@ class Extract:
             raise OptionError(f"--split-pair would name a second {', '.join(sorted(taken))}")
         return found
 
+    def _require_levels_unasked(self) -> None:
+        asked = {"--table": self.table, "--label": self.label, "--snap": self.snap}
+        given = [option for option, value in asked.items() if value]
+        if given:
+            raise OptionError(
+                f"{', '.join(given)} speaks of grey levels; here each organ is a mask of its own: "
+                "choose some with --organ NAME"
+            )
+
     def perform(self, context: Context) -> Summary:
         """Extract every labelled case."""
         workspace = context.workspace
@@ -134,10 +143,15 @@ class Extract:
         wanted = self.wanted(table)
         scheme = find_scheme(context, rows, self.organ, table.names)
         if scheme is not None:
+            self._require_levels_unasked()
             merged = tuple(Organ(name, ()) for name in scheme.names.values())
             wanted = OrganTable(merged, tuple(scheme.regions.items()))
         pairs = self.pairs(wanted)
         images = workspace.current("convert")
+        if self.strict:  # it changes no label map: only cases that fail now are asked again
+            known = workspace.database.artifacts("extract")
+            doubted = [case for case, one in known.items() if doubts(one.facts)]
+            workspace.database.forget("extract", doubted)
         tasks = []
         for row in rows:
             image = images.get(row.name)
@@ -152,7 +166,8 @@ class Extract:
             )  # fmt: skip
             inputs = [source_input(row, "mask"), artifact_input(image)]
             options = {
-                **asdict(self), "wanted": asdict(wanted), "table": asdict(table),
+                **asdict(replace(self, strict=False)),
+                "wanted": asdict(wanted), "table": asdict(table),
                 "scheme": None if scheme is None else [list(one) for one in scheme.values],
             }  # fmt: skip
             tasks.append(task("extract", _VERSION, row.name, inputs, options, payload))
@@ -176,6 +191,9 @@ def _tell(summary: Summary, context: Context, wanted: OrganTable) -> None:
     facts = [artifact.facts for artifact in made.values()]
     names = names_of(facts[0]) if facts else {}
     told = {organ.name: str(organ) for organ in wanted.organs}
+    if not facts:
+        summary.lines.append("no case has masks to extract")
+        return
     summary.lines.append("labels: " + ", ".join(f"{n} {told.get(o, o)}" for n, o in names.items()))
     _count(summary, facts)
     tell_notes(summary, made)
@@ -183,7 +201,7 @@ def _tell(summary: Summary, context: Context, wanted: OrganTable) -> None:
     found = [f"{case}: {text}" for case, one in new.items() for text in doubts(one)]
     summary.lines.extend(look_at(found))
     for organ in names.values():
-        if facts and not any(one["voxels"].get(organ) for one in facts):
+        if not any(one["voxels"].get(organ) for one in facts):
             error = LabelError(
                 f"no voxel of any case is {told.get(organ, organ)}; look at the masks' grey levels "
                 "and give the right range: --label NAME LOW HIGH"

@@ -17,7 +17,7 @@ from medprep.geometry import Geometry
 from medprep.labels.alignment import Alignment, Fault, check_alignment
 from medprep.labels.corrections import Correction
 from medprep.labels.pairs import Pair, part, renumber, with_parts
-from medprep.labels.ranges import extract_labels, threshold_binary
+from medprep.labels.ranges import extract_labels, require_one_level, threshold_binary
 from medprep.labels.regions import Scheme, merge_masks
 from medprep.labels.sides import check_sides
 from medprep.labels.snapping import snap_levels
@@ -125,6 +125,8 @@ def _read(work: ExtractCase, grid: Geometry) -> _Found:
     grey = work.correction.apply(grey)
     thresholded = snapped = 0
     if work.binary:
+        if grey.dtype == np.uint8:
+            require_one_level(grey)
         grey, thresholded = threshold_binary(grey)
     elif work.snap:
         others = [one for one in work.table.organs if one.name not in work.wanted.names]

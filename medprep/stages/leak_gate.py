@@ -19,6 +19,7 @@ from medprep.stages.base import (
     CaseResult,
     Context,
     artifact_input,
+    is_up_to_date,
     run_cases,
     source_input,
     task,
@@ -53,7 +54,7 @@ def find(context: Context) -> list[Leak]:
     )
     key = digest([GATE, _VERSION, [asdict(one) for one in inputs]])
     known = workspace.database.artifacts(GATE).get("set")
-    if known is not None and known.key == key:
+    if known is not None and is_up_to_date(context, known, key):
         return [Leak(**one) for one in known.facts["leaks"]]
     prints = {
         name: Fingerprint.from_bytes(workspace.layout.fingerprint(name).read_bytes())

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medprep.errors import MedprepError
 from medprep.geometry import Geometry
 from medprep.labels.regions import Scheme, find_mixtures, number_mixtures
 from medprep.sources.dicom_masks import files_by_organ, read_organ_masks
@@ -62,7 +61,9 @@ def find_scheme(
     ]  # fmt: skip
     if not tasks:
         return None
-    run_cases(context, STAGE, tasks, _find)
+    summary = run_cases(context, STAGE, tasks, _find)
+    # Such a case fails by itself when it is extracted, with its reason.
+    workspace.database.forget(STAGE, list(summary.failed))
     found = workspace.current(STAGE)
     mixtures = {
         tuple(mixture) for one in tasks if one.subject in found
@@ -79,11 +80,8 @@ class _Payload:
 
 
 def _find(work: _Payload) -> CaseResult:
-    try:
-        found = files_by_organ(file.checked() for file in work.files)
-        wanted = {n: paths for n, paths in found.items() if not work.organs or n in work.organs}
-        grid = Geometry.from_dict(work.image)
-        masks, _ = read_organ_masks(wanted, grid, work.image["source_order"])
-        return CaseResult((), {"mixtures": [list(one) for one in find_mixtures(masks)]})
-    except MedprepError:  # the case will fail by itself when it is extracted, with its reason
-        return CaseResult((), {"mixtures": []})
+    found = files_by_organ(file.checked() for file in work.files)
+    wanted = {n: paths for n, paths in found.items() if not work.organs or n in work.organs}
+    grid = Geometry.from_dict(work.image)
+    masks, _ = read_organ_masks(wanted, grid, work.image["source_order"])
+    return CaseResult((), {"mixtures": [list(one) for one in find_mixtures(masks)]})

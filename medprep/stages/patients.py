@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from medprep.folds.patterns import compiled, grouped, suggestion
 from medprep.sources.base import SourceCase, SourceSet
 from medprep.stages.case_facts import CaseFacts
 
-_ENDINGS = (".gz", ".nii", ".png")
+_ENDINGS = (".gz", ".nii", ".png", ".jpg", ".jpeg")
 
 
 def relative_names(cases: tuple[SourceCase, ...], root: Path) -> dict[str, str]:
@@ -82,6 +82,26 @@ def _stem(name: str) -> str:
         if name.casefold().endswith(ending):
             name = name[: -len(ending)]
     return name
+
+
+def names_of_cases(by: str, cases: Sequence[SourceCase]) -> dict[str, list[str]]:
+    """Give every name that cases or patients may go by, in lower case, with their cases.
+
+    A case goes by its id and by what the source calls it; a name that several share is none of
+    theirs where another has it for an id.
+    """
+    exact: dict[str, list[str]] = defaultdict(list)
+    loose: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        own = case.case if by == "case" else case.patient
+        exact[own.casefold()].append(case.case)
+        others = {case.identity.casefold(), safe_name(case.identity)}
+        if by == "case" and len(case.pictures) == 1:
+            stem = _stem(case.pictures[0].name.casefold())
+            others |= {stem, stem.removesuffix("_0000")}
+        for name in others - {own.casefold(), ""}:
+            loose[name].append(case.case)
+    return {**loose, **exact}
 
 
 def _public(found: SourceSet, texts: Mapping[str, str], key: bytes) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medprep.errors import LeakError, OptionError
-from medprep.files import natural_key, safe_name
+from medprep.files import natural_key
 from medprep.folds.given import Given, match, named, straddling
 from medprep.folds.schemes import (
     Held,
@@ -25,6 +24,7 @@ from medprep.folds.schemes import (
 from medprep.folds.shares import FOLDS, Fold, assign, parts
 from medprep.folds.spread import Traits
 from medprep.sources.base import SourceCase
+from medprep.stages.patients import names_of_cases
 from medprep.workspace.database import CaseRow
 
 if TYPE_CHECKING:
@@ -110,7 +110,16 @@ class Before:
             return {}
         return {p: own.index("val") for p, own in self.roles.items() if own.count("val") == 1}
 
-    def same(self, kind: str, inner: int) -> bool:
+    def still(self, row: CaseRow, placing: Placing) -> bool:
+        """Tell whether a case stands where its patient stood; who is always tested does."""
+        was, is_now = self.roles.get(row.patient), placing.roles[row.name]
+        if was is None:
+            return False
+        same = self.same(placing.scheme["kind"], placing.scheme.get("inner"))
+        # New sites are folds behind the others.
+        return (same and was == is_now[: len(was)]) or {*was, *is_now} == {"test"}
+
+    def same(self, kind: str, inner: int | None) -> bool:
         """Tell whether it was made by this scheme."""
         return self.scheme.get("kind") == kind and self.scheme.get("inner") == inner
 
@@ -253,7 +262,7 @@ def place_as_given(
         If a patient is in two folds at once, unless allowed.
     """
     labelled = [case for case in cases if case.masks]
-    found = match(given, _known(given.by, cases), path)
+    found = match(given, names_of_cases(given.by, cases), path)
     roles = {case.case: found.get(case.case, ("",) * given.count) for case in labelled}
     missing = [case.case for case in labelled if case.case not in found]
     without = sorted(set(found) - set(roles))
@@ -264,28 +273,6 @@ def place_as_given(
     if without and given.by == "case":
         lines.append(f"{len(without)} cases of the split have no mask: {named(without)}")
     return _checked(Placing(roles, given.count, {"kind": "given"}, lines), labelled, allow_leaks)
-
-
-def _known(by: str, cases: Sequence[SourceCase]) -> dict[str, list[str]]:
-    """Give every name that cases or patients may go by, in lower case, with their cases.
-
-    A case goes by its id and by what the source calls it; a name that several share is none of
-    theirs where another has it for an id.
-    """
-    exact: dict[str, list[str]] = defaultdict(list)
-    loose: dict[str, list[str]] = defaultdict(list)
-    for case in cases:
-        own = case.case if by == "case" else case.patient
-        exact[own.casefold()].append(case.case)
-        others = {case.identity.casefold(), safe_name(case.identity)}
-        if by == "case" and len(case.pictures) == 1:
-            stem = case.pictures[0].name.casefold()
-            for ending in (".gz", ".nii", ".png"):
-                stem = stem.removesuffix(ending)
-            others |= {stem, stem.removesuffix("_0000")}
-        for name in others - {own.casefold(), ""}:
-            loose[name].append(case.case)
-    return {**loose, **exact}
 
 
 def _checked(placing: Placing, cases: Sequence[SourceCase], allow_leaks: bool) -> Placing:

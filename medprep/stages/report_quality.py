@@ -58,9 +58,11 @@ def gather_quality(workspace: Workspace, made: Made) -> Quality:
     for one in found.facts["findings"] if found else ():
         flags.setdefault(one["case"], []).append(one["kind"])
     checked = made["check"]
+    paths = {case: workspace.layout.thumbnail(case) for case in sorted(checked)}
     thumbnails = tuple(
-        Thumbnail(case, workspace.layout.thumbnail(case).read_bytes(), tuple(flags.get(case, ())))
-        for case in sorted(checked)
+        Thumbnail(case, path.read_bytes(), tuple(flags.get(case, ())))
+        for case, path in paths.items()
+        if path.is_file()  # else somebody made room; ``check`` draws it again
     )
     return Quality(
         check=None if found is None else _check(found, made["extract"]),
@@ -147,14 +149,16 @@ def _cleaning(made: Made, case: str) -> list[CleaningRow]:
 
 
 def _overlays(workspace: Workspace, made: Made, flags: Mapping[str, Any]) -> tuple[Overlay, ...]:
-    """Give the pictures of some cases; those that were not checked are drawn now."""
-    cleaned = made["clean"]
+    """Give the pictures of some cases; those that are not there are drawn now, if they can be."""
+    cleaned, layout = made["clean"], workspace.layout
     drawn = []
     for case in chosen(sorted(cleaned), flags, MOST_OVERLAYS):
-        if case in made["check"]:
-            png = workspace.layout.overlay(case).read_bytes()
-        else:
+        if case in made["check"] and layout.overlay(case).is_file():
+            png = layout.overlay(case).read_bytes()
+        elif layout.image(case).is_file() and layout.cleaned(case).is_file():
             facts = made["convert"][case].facts
-            png = overlay_of(workspace.layout, case, facts, cleaned[case].facts["names"])
+            png = overlay_of(layout, case, facts, cleaned[case].facts["names"])
+        else:
+            continue
         drawn.append(Overlay(case, "; ".join(_WORDS[one] for one in flags.get(case, ())), png))
     return tuple(drawn)

@@ -199,7 +199,7 @@ class Split:
         if found.preset in ("dicom", "dicom-masks") or known.hashed:
             save_key(workspace.layout.private, self._key(workspace.layout))
         rows = self._record(found, files, placing, context)
-        kept = sum(1 for row in rows if row.labelled and row.patient in before.roles)
+        kept = sum(1 for row in rows if row.labelled and before.still(row, placing))
         summary = summary_of(found, rows, kept, placing, known.lines)
         if self.leak_check:
             leaks = leak_gate.find(context)

@@ -9,7 +9,7 @@ from medprep.execute import Failure, choose_jobs, map_cases
 from medprep.files import digest
 from medprep.formats import nifti
 from medprep.labels.alignment import Sketch, Stranger, find_strangers, sketch
-from medprep.stages.base import Context, artifact_input
+from medprep.stages.base import Context, artifact_input, is_up_to_date
 from medprep.workspace.database import Artifact
 
 STAGE = "strangers"
@@ -27,7 +27,7 @@ def strangers(context: Context) -> list[Stranger]:
     inputs = tuple(artifact_input(one[case]) for case in cases for one in (images, labels))
     key = digest([STAGE, _VERSION, [asdict(one) for one in inputs]])
     known = workspace.database.artifacts(STAGE).get("set")
-    if known is not None and known.key == key:
+    if known is not None and is_up_to_date(context, known, key):
         return [Stranger(**one) for one in known.facts["strangers"]]
     layout = workspace.layout
     payloads = [_Case(case, layout.image(case), layout.labels(case)) for case in cases]

@@ -113,6 +113,12 @@ def test_what_is_no_chaos_is_refused(tmp_path: Path) -> None:
         run_export(work, tmp_path / "out")
 
 
+def test_without_a_training_the_message_says_so(tmp_path: Path) -> None:
+    work = make_workspace(tmp_path / "work", patient("mr04"), preset="chaos-mr-t2")
+    with pytest.raises(WorkspaceError, match="nothing was trained here"):
+        export(Export("chaos", str(tmp_path / "out")), work)
+
+
 def test_without_a_run_or_predictions_nothing_is_made(tmp_path: Path) -> None:
     work = make_workspace(tmp_path / "work", patient("mr04"), preset="chaos-mr-t2")
     with pytest.raises(CheckpointError, match="no model 'unet'"):

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from medprep.errors import LabelError, UnmappedError
 from medprep.formats import png
-from medprep.labels.ranges import extract_labels, threshold_binary
+from medprep.labels.ranges import extract_labels, require_one_level, threshold_binary
 from medprep.organs import CHAOS_CT, CHAOS_MR, Organ, OrganTable
 
 LIVER = OrganTable((CHAOS_MR.get("liver"),))
@@ -68,8 +68,9 @@ def test_a_level_in_no_range_names_slices_levels_voxels_and_what_to_do() -> None
     assert caught.value.message == (
         "no organ's range holds grey levels 97 (voxels: 14), 239 (voxels: 1) in slices 2, 3, 4, 5, "
         "6 and 2 more (counted from 0); the ranges are liver 55-70; right_kidney 110-135; "
-        "left_kidney 175-200; spleen 240-255; name more with --label NAME LOW HIGH, or take the "
-        "rest as background with --unmapped background"
+        "left_kidney 175-200; spleen 240-255; name more with --label NAME LOW HIGH, set blurred "
+        "edges to what is beside them with --snap, or take the rest as background with --unmapped "
+        "background"
     )
 
 
@@ -167,3 +168,36 @@ def test_real_masks_hold_their_tables_levels_only(real_data: Path) -> None:
         labels, counts = extract_labels(grey, table, table, "error")
         assert np.array_equal(labels, looked_up(grey, table))
         assert min(counts.organs.values()) > 0
+
+
+def squares(*levels: int) -> np.ndarray:
+    """Draw a square of 8 x 8 pixels of each level."""
+    grey = np.zeros((2, 16, 12 * len(levels)), np.uint8)
+    for number, level in enumerate(levels):
+        grey[1, 4:12, 12 * number + 2 : 12 * number + 10] = level
+    return grey
+
+
+@pytest.mark.parametrize("levels", [(63, 252), (1, 2), (100,), (127,), (128, 255), (3, 40, 200)])
+def test_several_organs_are_no_binary_mask(levels: tuple[int, ...]) -> None:
+    with pytest.raises(
+        LabelError, match=rf"holds grey level.*{levels[-1]} \(voxels: 64\).*--label"
+    ):
+        require_one_level(squares(*levels))
+
+
+@pytest.mark.parametrize("levels", [(), (1,), (255,), (128,), (250, 255), (3, 255)])
+def test_one_organ_is_one_though_jpeg_moves_its_levels(levels: tuple[int, ...]) -> None:
+    require_one_level(squares(*levels) if levels else np.zeros((1, 4, 4), np.uint8))
+
+
+def test_blurred_edges_are_no_organs() -> None:
+    rows, columns = np.mgrid[:64, :64]
+    away = np.hypot(rows - 32, columns - 32) - 20
+    require_one_level(np.clip(128 - away * 60, 0, 255).astype(np.uint8)[None])
+
+
+@pytest.mark.realdata
+def test_no_real_binary_mask_is_refused(real_data: Path) -> None:
+    for path in sorted((real_data / "unetliver").rglob("Ground/*.png")):
+        require_one_level(png.read(path)[None])

@@ -56,6 +56,15 @@ def test_edges_become_what_is_beside_them(blur: str) -> None:
     assert np.count_nonzero(snapped != wanted) < 0.5 * np.count_nonzero(plain != wanted)
 
 
+def test_ringing_in_the_background_becomes_background() -> None:
+    """Levels nearer to 0 than to any organ, in squares large enough to be sure of themselves."""
+    plane = drawn()
+    plane[110:120, 50:60] = 11
+    snapped, changed = snap_levels(plane[None], CHAOS_MR.organs)
+    assert changed == 100
+    assert np.array_equal(snapped[0], drawn())
+
+
 def test_an_exact_mask_is_left_alone_and_levels_of_no_organ_go() -> None:
     stack = np.stack([drawn(), drawn()])
     same, changed = snap_levels(stack, CHAOS_MR.organs)

@@ -107,6 +107,32 @@ def test_strict_fails_the_case_that_lies_wrong_and_no_other(tmp_path: Path) -> N
     assert not (tmp_path / "w" / "labels" / "case_2.nii.gz").exists()
 
 
+def test_strictness_makes_nothing_anew_but_what_it_fails(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", 3, case_2=draw(2)[1][::-1].copy())
+    extracted(tmp_path / "set", tmp_path / "w")
+    strict = medprep.extract(table="chaos-mr", strict=True, workspace=tmp_path / "w")
+    assert (strict.summaries[-1].made, strict.summaries[-1].kept) == ([], ["case_1", "case_3"])
+    assert list(strict.summaries[-1].failed) == ["case_2"]
+    lax = medprep.extract(table="chaos-mr", workspace=tmp_path / "w")
+    assert (lax.summaries[-1].made, lax.summaries[-1].kept) == (["case_2"], ["case_1", "case_3"])
+
+
+def test_pictures_of_several_unnamed_organs_are_not_made_one(tmp_path: Path) -> None:
+    picture, mask = draw(1)
+    for folder, pixels in (("images", picture.astype(np.uint8)), ("masks", mask)):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        png.write_grey(tmp_path / "set" / folder / "a.png", pixels[6])
+    with pytest.raises(NothingDoneError, match=r"grey levels .*63 .*--label NAME LOW HIGH"):
+        extracted(tmp_path / "set", tmp_path / "w", table=None)
+    assert extracted(tmp_path / "set", tmp_path / "w").summaries[-1].made == ["a"]
+
+
+def test_a_set_without_masks_says_so(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", 1)
+    (tmp_path / "set" / "labels" / "case_1.nii.gz").unlink()
+    assert lines_of(extracted(tmp_path / "set", tmp_path / "w")) == "no case has masks to extract"
+
+
 def test_blurred_edges_fail_and_snap(tmp_path: Path) -> None:
     blurred = draw(1)[1].astype(float)
     blurred[:, 1:] = (blurred[:, 1:] + blurred[:, :-1]) / 2

@@ -102,6 +102,26 @@ def test_what_was_compared_is_not_compared_again(
         medprep.train(workspace=work, **FAST)
 
 
+def test_the_table_of_leaks_comes_back_where_it_was_deleted(leaking: Path, tmp_path: Path) -> None:
+    work = tmp_path / "w"
+    medprep.split(leaking, workspace=work)
+    written = (work / "leaks.csv").read_bytes()
+    (work / "leaks.csv").unlink()
+    medprep.check(workspace=work)
+    assert (work / "leaks.csv").read_bytes() == written
+
+
+def test_check_gives_leaks_to_programs_and_strictly_fails(leaking: Path, tmp_path: Path) -> None:
+    work = tmp_path / "w"
+    medprep.split(leaking, workspace=work)
+    told = medprep.check(workspace=work)
+    assert [one["kind"] for one in told.summaries[-1].facts["leaks"]] == ["mirrored"]
+    assert told.exit_code == 0
+    strict = medprep.check(workspace=work, strict=True)
+    assert strict.summaries[-1].failed["folds"].code == "leak"
+    assert strict.exit_code == 8
+
+
 def test_copies_within_one_fold_are_no_leak(leaking: Path, tmp_path: Path) -> None:
     for name in ("copy",):
         for folder in ("Data", "Ground"):
