@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from medprep.augmentation.engines import Engine
 from medprep.dicom.stacks import Gaps, Policy, Tilt
 from medprep.exports import run as exports
 from medprep.exports.run import Export, ExportFormat, ExportOutcome
@@ -22,6 +23,7 @@ from medprep.pipeline import Outcome, run
 from medprep.progress import Progress
 from medprep.sources.base import Preset
 from medprep.stages.augment import Augment
+from medprep.stages.augment_case import Dimensions
 from medprep.stages.check import Check
 from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert, Format
@@ -186,12 +188,17 @@ def augment(
     *,
     copies: int = Augment.copies,
     seed: int = Augment.seed,
+    recipe: str = Augment.recipe,
+    engine: Engine | None = None,
+    dimensions: Dimensions = Augment.dimensions,
+    preview: bool = False,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Make augmented copies of the training slices; see `Augment`."""
-    return run([Augment(copies, seed)], workspace, jobs=jobs, progress=progress)
+    """Make augmented copies of the training cases; see `Augment`."""
+    stage = Augment(copies, seed, recipe, engine, dimensions, preview)
+    return run([stage], workspace, jobs=jobs, progress=progress)
 
 
 def train(
@@ -208,13 +215,14 @@ def train(
     run_name: str | None = None,
     minutes: float | None = None,
     allow_leaks: bool = False,
+    augment: str | None = None,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
     """Train a net on the training fold; see `Train` (``run_name`` is its ``run``)."""
     stage = Train(
         model, width, epochs, steps, batch_size, lr, device, seed, fold, run_name, minutes,
-        allow_leaks,
+        allow_leaks, augment,
     )  # fmt: skip
     return run([stage], workspace, progress=progress)
 

@@ -108,9 +108,10 @@ def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int) -> PlanRow:
     taken = [one for one in sizes if _takes(stage, one)]
     slices, size = sum(one.slices for one in taken), sum(one.bytes for one in taken)
     copies = stage.copies if isinstance(stage, Augment) else 1
+    volumes = isinstance(stage, Augment) and stage.dimensions == 3
     each_case, each_slice = {
         "convert": (2, 1), "extract": (1, 0), "clean": (1, 1), "check": (2, 0),
-        "augment": (1, 2 * copies), "predict": (1, 1),
+        "augment": (2 + 2 * copies, 0) if volumes else (2, 2 * copies), "predict": (1, 1),
     }.get(stage.name, (0, 0))  # fmt: skip
     written = {"convert": 2 * _PACKED, "augment": copies * _PACKED, "predict": _PACKED}
     files = each_case * len(taken) + each_slice * slices or (4 if stage.name == "train" else 2)

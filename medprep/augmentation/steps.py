@@ -27,9 +27,10 @@ class Elastic:
     seed
         From which the displacements of a coarse grid of points are drawn.
     spacing_mm
-        Distance of these points; between them a cubic B-spline.
+        Distance of these points, at least a voxel; between them a cubic B-spline.
     amplitude_mm
-        Standard deviation of their displacement along each axis.
+        Standard deviation of their displacement along each axis. The spline averages neighbouring
+        points: voxels move by about half of it in a slice and a third in a volume.
     """
 
     seed: int
@@ -48,14 +49,15 @@ class Spatial:
     Parameters
     ----------
     flip
-        The patient's axes along which the object is mirrored.
+        The patient's axes along which the object is mirrored; of a slice, those in its plane.
     rotate_degrees
         About the array's slice, row and column axis, in millimetre space; positive turns the row
         axis towards the column axis, (then) column towards slice, slice towards row.
     zoom
         Along slices, rows, columns; above 1 the object becomes larger.
     shear_degrees
-        Of rows along columns, of columns along slices, of slices along rows.
+        Of rows along columns, (then) of columns along slices, of slices along rows: a higher row
+        moves towards higher columns.
     translate_mm
         Along slices, rows, columns.
     elastic
@@ -85,12 +87,13 @@ class Intensity:
     """What happens to the picture's values after it has moved, in this order; None is left out.
 
     Values are taken as a share of the picture's own range, 0 its lowest and 1 its highest value,
-    and clipped to it afterwards.
+    and clipped to it afterwards (and before a gamma, of which nothing below 0 has one).
 
     Parameters
     ----------
     noise_sd, noise_seed
-        Gaussian noise added.
+        Gaussian noise added; its standard deviation as a share of the picture's own, which is what
+        nnU-Net's number means.
     blur_mm
         Sigma of a Gaussian blur.
     brightness
@@ -99,9 +102,10 @@ class Intensity:
         Factor of the distance to the mean.
     low_resolution
         The picture is made smaller by this factor (below 1) with nearest neighbours and larger
-        again with cubic interpolation.
+        again with cubic interpolation; not across slices more than three times as far apart as
+        pixels.
     gamma, gamma_inverted
-        Exponent; on the inverted picture instead.
+        Exponent; on the inverted picture instead. The mean and standard deviation stay.
     bias, bias_seed
         An MR bias field: the picture times exp of a smooth polynomial of third degree whose largest
         absolute value this is.
@@ -126,9 +130,10 @@ class Plan:
     Parameters
     ----------
     crop
-        Shares of slices, rows and columns that stay, cut at ``crop_at`` (from 0 to 1 of the room
-        that is left) before everything else; the pair is padded back to its size by ``Spatial`` (a
-        crop is then a zoom of what stays: it fills the grid again). None crops nothing.
+        Shares of slices, rows and columns that stay, above 0 and at most 1, cut at ``crop_at``
+        (from 0 to 1 of the room that is left) before everything else and enlarged to fill the
+        grid again. None crops nothing. It is a part of the one transform: a share may end within
+        a voxel, and a flip or rotation is about the middle of what stays.
     """
 
     spatial: Spatial = Spatial()

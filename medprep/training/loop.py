@@ -25,8 +25,9 @@ from medprep.models.checkpoint import read_tensors, save_model, write_tensors
 from medprep.models.inputs import to_input
 from medprep.models.registry import build, config_of
 from medprep.progress import Progress
-from medprep.training.dataset import AugmentedSlices, Batch, Batches, SliceSet, TrainingCase
+from medprep.training.dataset import Batch, Batches, Copies, SliceSet, TrainingCase
 from medprep.training.losses import dice_cross_entropy
+from medprep.training.online import Online
 from medprep.training.options import Settled, TrainingOptions, TrainingResult, settle
 from medprep.training.state import State
 from medprep.training.validation import mean_dice
@@ -43,13 +44,14 @@ _STATE, _BEST, _MODEL = "state.safetensors", "best.safetensors", "model.safetens
 
 def train(
     cases: Sequence[TrainingCase],
-    augmented: Sequence[AugmentedSlices],
+    augmented: Sequence[Copies],
     validation: Sequence[TrainingCase],
     organs: Mapping[int, str],
     options: TrainingOptions,
     folder: Path,
     key: str,
     progress: Progress,
+    online: Online | None = None,
 ) -> TrainingResult:
     """Train a net, or go on with a training that was stopped.
 
@@ -67,6 +69,8 @@ def train(
         Says what this training depends on: a state of another key is not continued.
     progress
         Is told loss and Dice.
+    online
+        How slices are augmented as they are shown; None shows them as they are.
 
     Raises
     ------
@@ -76,17 +80,14 @@ def train(
     device = choose_device(options.device)
     make_repeatable()
     slices = SliceSet.load(cases, augmented)
-    copies = sum(len(one.images) for one in augmented)
-    own = len(slices.pictures) - copies
-    settled = settle(options, device.type, own, slices.patch)
+    settled = settle(options, device.type, slices.own, slices.patch)
     torch.manual_seed(settled.seed)
     net = build(settled.model, in_channels=1, out_channels=len(organs) + 1, width=settled.width)
     loop = _Loop(net, settled, device, folder, key, progress)
     loop.resume()
-    loop.run(
-        Batches(slices, settled.patch, settled.batch_size, settled.seed), validation, list(organs)
-    )
-    result = loop.result(own, copies)
+    batches = Batches(slices, settled.patch, settled.batch_size, settled.seed, online)
+    loop.run(batches, validation, list(organs))
+    result = loop.result(slices.own, len(slices.pictures) - slices.own, online)
     _finish(loop, result, organs)
     return result
 
@@ -147,9 +148,10 @@ class _Loop:
             self._progress.advance(1, self._note())
         self._progress.finish()
 
-    def result(self, slices: int, augmented: int) -> TrainingResult:
+    def result(self, slices: int, copies: int, online: Online | None) -> TrainingResult:
         """Say how it ended."""
         state, settled = self.state, self.settled
+        augment = "none" if online is None else online.called
         if state.best_dice is None:
             choice = "last step: there is no validation patient to choose by"
         else:
@@ -161,10 +163,11 @@ class _Loop:
             choice,
             settled.minutes is None and settled.device == "cpu",
             slices,
-            augmented,
+            copies,
             sum(tensor.numel() for tensor in self.net.parameters()),
             torch.get_num_threads(),
-            {**asdict(settled), "patch": list(settled.patch)},
+            {**asdict(settled), "patch": list(settled.patch), "augment": augment},
+            None if online is None else asdict(online.recipe),
         )
 
     def _step(self, batch: Batch) -> float:

@@ -135,7 +135,9 @@ class TrainingResult:
     slices, augmented_slices, parameters, threads
         Sizes.
     resolved
-        Every option as used.
+        Every option as used; ``augment`` is what the online recipe is called.
+    recipe
+        The online recipe; None without one.
     """
 
     steps: int
@@ -148,3 +150,4 @@ class TrainingResult:
     parameters: int
     threads: int
     resolved: dict[str, Any]
+    recipe: dict[str, Any] | None

@@ -13,7 +13,9 @@
     fingerprints/<case>.npz         what the leak gate compares; leaks.csv what it found
     check/                          the data check's tables and pictures
     slices/<case>/images|labels/NNN.png
-    augmented/<case>/<copy>/images|labels/NNN.png
+    augmented/<case>/plans.json     what each copy was made from and how; geometry.json its grid
+    augmented/<case>/<copy>/images|labels/NNN.png, or <copy>.nii.gz and <copy>-labels.nii.gz
+    augmented/preview.png           cases beside their copies, where asked for
     models/<run>/                   model.safetensors model.json log.csv curve.png
     predictions/<run>/<case>.nii.gz and <case>/NNN.png
     metrics/<run>.json .csv
@@ -94,6 +96,11 @@ class Layout:
     def augmented(self, case: str) -> Path:
         """Give the folder of a case's augmented copies."""
         return self.root / "augmented" / case
+
+    @property
+    def augmentation_preview(self) -> Path:
+        """The picture of cases beside their augmented copies."""
+        return self.root / "augmented" / "preview.png"
 
     def model(self, run: str) -> Path:
         """Give the folder of a trained model."""

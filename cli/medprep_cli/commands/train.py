@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     "--allow-leaks", is_flag=True,
     help="Train although the same pictures stand in two folds; every table will say so.",
 )  # fmt: skip
+@click.option(
+    "--augment", metavar="RECIPE",
+    help="Change slices as they are shown: tutorial, nnunet, none, or a TOML file.  "
+    "[default: tutorial, none beside augmented copies]",
+)  # fmt: skip
 @shared_options
 def command(**options: Any) -> Train:
     """Train a net; the weights that do best on the validation patients are kept.
