@@ -14,7 +14,7 @@ from medprep.files import AtomicFiles, digest, write_bytes
 from medprep.labels.alignment import TURNS
 from medprep.labels.outliers import Outlier, outliers
 from medprep.labels.statistics import LabelStatistics
-from medprep.reporting.montage import montage_png
+from medprep.reporting.montage import chosen, montage_png
 from medprep.reporting.quality import Thumbnail
 from medprep.stages import leak_gate
 from medprep.stages.base import Context, Summary, artifact_input, look_at, run_cases, task
@@ -23,6 +23,8 @@ from medprep.stages.strangers import strangers
 from medprep.workspace.database import Artifact
 
 _VERSION = 1
+MOST_THUMBNAILS = 200
+"""So many cases the montage shows, those with findings first: more make a picture nobody opens."""
 CHECK_SET = "check-set"
 """The record of what only shows when all cases are seen together."""
 _COLUMNS = (
@@ -185,7 +187,7 @@ def _write_tables(context: Context, found: Checked) -> None:
         flags.setdefault(one.case, []).append(one.kind)
     thumbnails = [
         Thumbnail(case, layout.thumbnail(case).read_bytes(), tuple(flags.get(case, ())))
-        for case in found.statistics
+        for case in chosen(list(found.statistics), flags, MOST_THUMBNAILS)
     ]
     with AtomicFiles() as files:
         files.file(layout.check("montage.png")).write_bytes(montage_png(thumbnails))

@@ -200,13 +200,14 @@ def _tell(summary: Summary, context: Context, wanted: OrganTable) -> None:
     new = {case: made[case].facts for case in sorted(summary.made) if case in made}
     found = [f"{case}: {text}" for case, one in new.items() for text in doubts(one)]
     summary.lines.extend(look_at(found))
-    for organ in names.values():
-        if not any(one["voxels"].get(organ) for one in facts):
-            error = LabelError(
-                f"no voxel of any case is {told.get(organ, organ)}; look at the masks' grey levels "
-                "and give the right range: --label NAME LOW HIGH"
-            )
-            summary.failed[f"organ {organ}"] = Failure(error.code, error.message)
+    absent = [o for o in names.values() if not any(one["voxels"].get(o) for one in facts)]
+    if absent:
+        error = LabelError(
+            f"no voxel of any case is {'; '.join(told.get(o, o) for o in absent)}: look at the "
+            "masks' grey levels and give the right range (--label NAME LOW HIGH), or take only the "
+            "organs that are there (--organ NAME)"
+        )
+        summary.failed["organs"] = Failure(error.code, error.message)
 
 
 def _count(summary: Summary, facts: list[dict[str, Any]]) -> None:

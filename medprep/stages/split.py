@@ -207,6 +207,8 @@ class Split:
             if leaks:
                 told = f"LEAK: {leak_gate.tell(leaks)}; all are in leaks.csv"
                 summary.lines.append(f"{told}, and 'train' refuses to train across them")
+        else:  # what lies there may be of another split
+            (workspace.layout.root / "leaks.csv").unlink(missing_ok=True)
         return summary
 
     def _place(self, found: SourceSet, known: Known, before: Before) -> Placing:
