@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -102,8 +103,8 @@ def line(peer: str, job: str, path: Path, count: int, voxels: int) -> bool:
 
     mine, other = pairs(run("medprep"), run(peer), count)
     ours, theirs = median(mine), median(other)
-    cpu = median_ratio([a.cpu_s / b.cpu_s for a, b in zip(mine, other, strict=True)])
-    wall = median_ratio([a.wall_s / b.wall_s for a, b in zip(mine, other, strict=True)])
+    cpu = statistics.median(a.cpu_s / b.cpu_s for a, b in zip(mine, other, strict=True))
+    wall = statistics.median(a.wall_s / b.wall_s for a, b in zip(mine, other, strict=True))
     memory = [cost.peak_mib * 2**20 / voxels for cost in (ours, theirs)]
     print(
         f"  {peer:10} {count:2}  {ours.cpu_s * 1e3:7.0f} / {theirs.cpu_s * 1e3:7.0f} = {cpu:5.3f}  "
@@ -112,11 +113,6 @@ def line(peer: str, job: str, path: Path, count: int, voxels: int) -> bool:
         flush=True,
     )
     return unlike["medprep"] > 0
-
-
-def median_ratio(ratios: list[float]) -> float:
-    """Give the middle one."""
-    return sorted(ratios)[len(ratios) // 2]
 
 
 if __name__ == "__main__":

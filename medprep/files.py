@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from medprep.errors import SourceError, WriteError
+from medprep.errors import OptionError, SourceError, WriteError
 
 PART = ".part"
 """Ending of what is not finished. Whatever bears it after a crash may be deleted."""
@@ -133,6 +136,48 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 def json_bytes(record: Any) -> bytes:
     """Give JSON as people read it: indented, keys in the order given, a newline at the end."""
     return (json.dumps(record, indent=2) + "\n").encode()
+
+
+def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """Give a table as CSV: UTF-8, lines end in a line feed, None is an empty cell."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows(rows)
+    return text.getvalue().encode()
+
+
+def csv_of_records(columns: Sequence[str], records: Iterable[Mapping[str, object]]) -> bytes:
+    """Give the named fields of records as `csv_bytes` does; one that is missing is empty."""
+    return csv_bytes(columns, ([one.get(name) for name in columns] for one in records))
+
+
+def parse_toml(content: str, called: str) -> dict[str, Any]:
+    """Read TOML that a user wrote; ``called`` is what a message calls it.
+
+    Raises
+    ------
+    OptionError
+        If it is none.
+    """
+    try:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"{called} is no TOML: {error}") from error
+
+
+def read_option_file(name: str, what: str) -> str:
+    """Give the text of a file that an option names; ``what`` it is stands in a message.
+
+    Raises
+    ------
+    OptionError
+        If it cannot be read.
+    """
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"{what} cannot be read: {error}") from error
 
 
 def remove_parts(folder: Path, *, below: bool = True) -> int:

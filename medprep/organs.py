@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from medprep.errors import OptionError
+from medprep.files import parse_toml, read_option_file
 
 _FORM = re.compile(r"[a-z0-9][a-z0-9_+-]*")
 
@@ -132,11 +133,7 @@ def read_table(content: str, called: str) -> OrganTable:
     OptionError
         If it is no such table.
     """
-    try:
-        found = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"{called} is no TOML: {error}") from error
-    return _table(found, called)
+    return _table(parse_toml(content, called), called)
 
 
 def named_table(name: str) -> OrganTable:
@@ -153,10 +150,7 @@ def named_table(name: str) -> OrganTable:
         If there is no such table or file, or the file holds none.
     """
     if name.casefold().endswith(".toml"):
-        try:
-            return read_table(Path(name).read_text("utf-8"), Path(name).name)
-        except (OSError, UnicodeDecodeError) as error:
-            raise OptionError(f"the table of organs cannot be read: {error}") from error
+        return read_table(read_option_file(name, "the table of organs"), Path(name).name)
     if name not in TABLES:
         raise OptionError(
             f"no table of organs '{name}'; there are {', '.join(TABLES)}, or give a file .toml"

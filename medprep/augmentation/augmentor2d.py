@@ -41,6 +41,9 @@ SMALLEST_CROP = 0.1
 SMALLEST_SIDE = 10
 """Rows and columns a slice needs: of fewer, a crop to a tenth would leave nothing."""
 
+SQUARE = 1e-3
+"""Sides of a pixel may differ by this part: Augmentor turns in pixels, not in millimetres."""
+
 _ONE_AT_A_TIME = threading.Lock()
 
 Answers = tuple[float | str, ...]
@@ -185,7 +188,7 @@ def _check_plan(plan: Plan, spacing_mm: tuple[float, float], orientation: str) -
     for angle in (spatial.rotate_degrees[0], spatial.shear_degrees[0]):
         if angle != round(angle) or abs(angle) > LARGEST_DEGREES:
             found = f"an angle of {angle} degrees (whole ones up to {LARGEST_DEGREES})"
-        elif angle and not math.isclose(*spacing_mm, rel_tol=1e-3):
+        elif angle and not math.isclose(*spacing_mm, rel_tol=SQUARE):
             found = f"an angle on pixels of {spacing_mm[0]} x {spacing_mm[1]} mm (square ones)"
     if found:
         raise OptionError(f"the engine augmentor cannot do {found}; use the engine native")

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from medprep.augmentation.intensity import is_anisotropic
+from medprep.augmentation.spatial import Row
 from medprep.augmentation.steps import AXES, Axis, Elastic, Intensity, Plan, Spatial
 from medprep.errors import OptionError
 
 if TYPE_CHECKING:
     from medprep.augmentation.recipe import Recipe, Step
-
-Row = tuple[float, float, float]
 
 ORDER = (
     "rotate_degrees", "flip", "zoom", "shear_degrees", "translate_share", "elastic_amplitude_mm",

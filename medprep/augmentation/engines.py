@@ -9,18 +9,13 @@ from typing import Any, Literal, get_args
 from numpy.typing import NDArray
 
 from medprep.augmentation.recipe import Recipe
-from medprep.augmentation.steps import Axis, Plan
+from medprep.augmentation.steps import AXIS_OF, Axis, Plan
 from medprep.errors import OptionError
 from medprep.geometry import Geometry
 
 Engine = Literal["augmentor", "native"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
-_ALONG: Mapping[str, Axis] = {
-    "R": "LR", "L": "LR", "A": "AP", "P": "AP", "I": "IS", "S": "IS",
-}  # fmt: skip
-_SQUARE = 1e-3
-"""Sides of a pixel may differ by this part: Augmentor turns in pixels, not in millimetres."""
 _LONGEST = 2
 """Of slices longer than this, compared with their width, Augmentor's turns may leave nothing."""
 
@@ -106,14 +101,14 @@ def fitting_engine(recipe: Recipe, shape: Sequence[int], spacing_mm: Sequence[fl
     shape, spacing_mm
         Of a volume; its slices are augmented one by one.
     """
-    from medprep.augmentation.augmentor2d import SMALLEST_SIDE, require_expressible
+    from medprep.augmentation.augmentor2d import SMALLEST_SIDE, SQUARE, require_expressible
 
     try:
         require_expressible(recipe)
     except OptionError:
         return "native"
     short, long = sorted(shape[1:])
-    square = math.isclose(*spacing_mm[1:], rel_tol=_SQUARE)
+    square = math.isclose(*spacing_mm[1:], rel_tol=SQUARE)
     fits = short >= SMALLEST_SIDE and long <= _LONGEST * short
     return "augmentor" if square and fits else "native"
 
@@ -128,7 +123,7 @@ def allowed_flips(orientation: str, sides: bool) -> tuple[Axis, ...]:
     sides
         Whether left and right may be exchanged.
     """
-    return tuple(_ALONG[letter] for letter in orientation if sides or _ALONG[letter] != "LR")
+    return tuple(AXIS_OF[letter] for letter in orientation if sides or AXIS_OF[letter] != "LR")
 
 
 def across(recipe: Recipe, orientation: str) -> bool:

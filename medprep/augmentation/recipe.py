@@ -22,6 +22,7 @@ import numpy as np
 from medprep.augmentation import drawing
 from medprep.augmentation.steps import AXES, Axis, Plan
 from medprep.errors import OptionError
+from medprep.files import parse_toml, read_option_file
 
 
 @dataclass(frozen=True)
@@ -175,10 +176,7 @@ def named_recipe(name: str) -> Recipe:
         If there is no such recipe or file, or the file holds none.
     """
     if name.casefold().endswith(".toml"):
-        try:
-            return read_recipe(Path(name).read_text("utf-8"), Path(name).name)
-        except (OSError, UnicodeDecodeError) as error:
-            raise OptionError(f"the recipe cannot be read: {error}") from error
+        return read_recipe(read_option_file(name, "the recipe"), Path(name).name)
     return Recipe.preset(name)
 
 
@@ -201,10 +199,7 @@ def read_recipe(content: str, called: str) -> Recipe:
     OptionError
         If it is no recipe, or a value is outside its bounds.
     """
-    try:
-        found = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"{called} is no TOML: {error}") from error
+    found = parse_toml(content, called)
     start = found.pop("start", "none")
     names = [one.name for one in fields(Recipe)]
     for key in found:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.augmentation.steps import Axis, Plan, Spatial
+from medprep.augmentation.steps import AXIS_OF, Axis, Plan, Spatial
 from medprep.errors import FormatError, LabelError, OptionError
 from medprep.geometry import Geometry
 from medprep.opencv import load_cv2
@@ -23,9 +23,6 @@ from medprep.opencv import load_cv2
 PICTURE_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
 LABEL_TYPES = (np.uint8, np.uint16)
 
-_AXIS_OF: Mapping[str, Axis] = {
-    "R": "LR", "L": "LR", "A": "AP", "P": "AP", "I": "IS", "S": "IS",
-}  # fmt: skip
 _ON_A_VOXEL = 1e-6
 """Within this share of a voxel a source is a voxel: it is copied, nothing is interpolated."""
 
@@ -152,7 +149,7 @@ def _signs(flip: tuple[Axis, ...], orientation: str) -> list[float]:
     """Give -1 for each array axis that is flipped, else 1."""
     if not flip:
         return [1.0] * len(orientation)
-    axes = [_AXIS_OF.get(letter) for letter in orientation]
+    axes = [AXIS_OF.get(letter) for letter in orientation]
     for axis in flip:
         if axes.count(axis) != 1:
             raise OptionError(

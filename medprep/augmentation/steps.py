@@ -17,6 +17,11 @@ Axis = str
 
 AXES: tuple[Axis, ...] = ("LR", "AP", "IS")
 
+AXIS_OF: Mapping[str, Axis] = {
+    "R": "LR", "L": "LR", "A": "AP", "P": "AP", "I": "IS", "S": "IS",
+}  # fmt: skip
+"""The axis that an array runs along, by the letter of where it runs."""
+
 
 @dataclass(frozen=True)
 class Elastic:
@@ -169,11 +174,6 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Give the plan as plain values for JSON; nothing is lost."""
         return asdict(self)
-
-    @property
-    def moves(self) -> bool:
-        """Whether any voxel moves."""
-        return self.crop is not None or self.spatial != Spatial()
 
     @property
     def recolours(self) -> bool:

@@ -59,11 +59,7 @@ def read_given(path: Path) -> Given:
     SplitError
         If it names somebody twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        said = getattr(error, "strerror", None) or "it is no text"
-        raise FormatError(f"the split cannot be read: {said}", path=path) from error
+    text = _text(path, "split")
     return _from_json(text, path) if path.suffix.casefold() == ".json" else _from_table(text, path)
 
 
@@ -110,7 +106,15 @@ def _shape(content: Any) -> str:
     return f"{type(content).__name__} of {len(content) if hasattr(content, '__len__') else 1}"
 
 
-def read_table(path: Path, text: str | None = None) -> list[dict[str, str]]:
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or "it is no text"
+        raise FormatError(f"the {what} cannot be read: {said}", path=path) from error
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
     """Read a table with a head line; names of columns in lower case, cells without blanks around.
 
     Raises
@@ -118,12 +122,10 @@ def read_table(path: Path, text: str | None = None) -> list[dict[str, str]]:
     FormatError
         If it cannot be read, has no row, or a row has another number of cells than the head.
     """
-    if text is None:
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            said = getattr(error, "strerror", None) or "it is no text"
-            raise FormatError(f"the table cannot be read: {said}", path=path) from error
+    return _rows(_text(path, "table"), path)
+
+
+def _rows(text: str, path: Path) -> list[dict[str, str]]:
     head = text.partition("\n")[0]
     rows = list(csv.reader(text.splitlines(), delimiter=max(",;\t", key=head.count)))
     if len(rows) < 2:
@@ -160,7 +162,7 @@ def name_column(table: list[dict[str, str]], other: str, path: Path) -> Literal[
 
 
 def _from_table(text: str, path: Path) -> Given:
-    table = read_table(path, text)
+    table = _rows(text, path)
     by = name_column(table, "fold", path)
     twice = [name for name, times in Counter(row[by] for row in table).items() if times > 1]
     if twice:

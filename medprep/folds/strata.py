@@ -14,24 +14,23 @@ UNKNOWN = "unknown"
 _BINS = 4
 
 
-def volume_bins(volumes: Mapping[str, float], bins: int = _BINS) -> dict[str, int]:
+def volume_bins(volumes: Mapping[str, float]) -> dict[str, int]:
     """Sort patients into quantile bins of their labelled volume.
 
     Parameters
     ----------
     volumes
         Patient to volume, in any unit that all share.
-    bins
-        So many at most: quarters. A bin holds two patients or more where there are as many.
 
     Returns
     -------
     dict
-        Patient to bin from 0, the smallest. Equal volumes share a bin, so bins may differ in size
-        and one may stay empty.
+        Patient to bin from 0, the smallest: quarters, or fewer so that a bin holds two patients or
+        more where there are as many. Equal volumes share a bin, so bins may differ in size and one
+        may stay empty.
     """
     ordered = sorted(volumes.values())
-    wanted = max(1, min(bins, len(ordered) // 2))
+    wanted = max(1, min(_BINS, len(ordered) // 2))
     cuts = [ordered[len(ordered) * number // wanted] for number in range(1, wanted)]
     return {patient: sum(volume >= cut for cut in cuts) for patient, volume in volumes.items()}
 

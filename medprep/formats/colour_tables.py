@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Colour = tuple[int, int, int]
-"""Red, green, blue, each 0 to 255."""
+from medprep.colours import Colour
 
 
 def itk_snap(names: Mapping[int, str], colours: Mapping[int, Colour]) -> bytes:

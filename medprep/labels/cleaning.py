@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.errors import LabelError, OptionError
+from medprep.errors import OptionError
 from medprep.geometry import Geometry
 from medprep.labels.audit import Audit, AuditRow, RuleName
 from medprep.labels.components import (
@@ -20,6 +20,7 @@ from medprep.labels.components import (
     largest,
     organ_pieces,
     require_labels,
+    require_names,
 )
 from medprep.labels.holes import fill_holes
 from medprep.labels.rules import Rules
@@ -115,8 +116,7 @@ def judge(
 def _start(labels: NDArray[Any], geometry: Geometry | None, names: Mapping[int, str]) -> Audit:
     runs = find_runs(labels)
     voxels = per_label(runs.label, runs.length)
-    if nameless := sorted(set(voxels) - set(names)):
-        raise LabelError(f"labels {nameless} have no name (there are {dict(names)})")
+    require_names(voxels, names)
     return Audit(voxels, names, geometry.voxel_ml if geometry else None)
 
 
@@ -142,8 +142,7 @@ def _note_moves(
     once = np.ones(changed.size, np.int64)
     removed = per_label(old.reshape(-1)[changed], once)
     added = per_label(new.reshape(-1)[changed], once)
-    if strangers := sorted(set(added) - set(audit.names)):
-        raise LabelError(f"labels {strangers} have no name (there are {dict(audit.names)})")
+    require_names(added, audit.names)
     audit.note(rule, dict.fromkeys({*removed, *added}, reason), removed, added)
 
 

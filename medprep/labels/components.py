@@ -5,7 +5,7 @@ All labels are looked at at once, by their runs (`medprep.labels.runs`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,31 @@ def require_labels(labels: NDArray[Any]) -> None:
             "labels are [slice, row, column] of uint8 or uint16, "
             f"not {labels.ndim} axes of {labels.dtype}"
         )
+
+
+def require_names(labels: Iterable[int], names: Mapping[int, str]) -> None:
+    """Refuse labels that nobody names.
+
+    Raises
+    ------
+    LabelError
+        If there are such.
+    """
+    if nameless := sorted(set(labels) - set(names)):
+        raise LabelError(f"labels {nameless} have no name (there are {dict(names)})")
+
+
+def box_of(labels: NDArray[Any], margin: int = 0) -> tuple[slice, ...]:
+    """Give the smallest box that holds every voxel that is not background, and a margin.
+
+    Without such a voxel the box is empty.
+    """
+    box = []
+    for axis in range(3):
+        found = np.flatnonzero(labels.any(axis=tuple(n for n in range(3) if n != axis)))
+        ends = (int(found[0]) - margin, int(found[-1]) + 1 + margin) if found.size else (0, 0)
+        box.append(slice(max(0, ends[0]), ends[1]))
+    return tuple(box)
 
 
 def organ_pieces(labels: NDArray[Any]) -> tuple[Runs, Pieces]:

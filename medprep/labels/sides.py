@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from medprep.errors import LabelError
 from medprep.geometry import Geometry
+from medprep.labels.runs import find_pieces, find_runs
 from medprep.organs import partner
 
 _LARGE = 0.2
@@ -89,9 +90,12 @@ def split_pair(
     if not where[0].size:
         return parted, ""
     x = _left_mm(where, geometry)
-    piece, size = _pieces(labels == value, where)
-    centre = np.bincount(piece, x, size.size) / np.maximum(size, 1)
-    middle, whole, how = _middle(x, piece, size, centre, geometry)
+    runs = find_runs(parted)
+    runs = runs.select(runs.label == value)
+    pieces = find_pieces(parted, runs, "26")
+    piece = np.repeat(pieces.of_run, runs.length)
+    centre = np.bincount(piece, x) / pieces.size
+    middle, whole, how = _middle(x, piece, pieces.size, centre, geometry)
     is_left = (centre[piece] if whole else x) > middle
     parted[where] = np.where(is_left, left, right).astype(labels.dtype)
     return parted, how
@@ -121,13 +125,11 @@ def check_sides(
     findings = []
     for right, value in values.items():
         left = partner(right)
-        if not right.startswith("right_") and not right.endswith("_right"):
+        if left not in values or not (right.startswith("right_") or right.endswith("_right")):
             continue
-        if left not in values:
-            continue
-        centres = [_centre_mm(labels == one, geometry) for one in (value, values[left])]
-        if None not in centres and centres[0] - centres[1] > _SURE_MM:  # type: ignore[operator]
-            findings.append(SideFinding(right, left, centres[0] - centres[1]))  # type: ignore[operator]
+        one, other = (_centre_mm(labels == which, geometry) for which in (value, values[left]))
+        if one is not None and other is not None and one - other > _SURE_MM:
+            findings.append(SideFinding(right, left, one - other))
     return findings
 
 
@@ -140,17 +142,6 @@ def _left_mm(where: tuple[NDArray[np.int64], ...], geometry: Geometry) -> NDArra
 def _centre_mm(mask: NDArray[np.bool_], geometry: Geometry) -> float | None:
     where = np.nonzero(mask)
     return float(_left_mm(where, geometry).mean()) if where[0].size else None
-
-
-def _pieces(
-    mask: NDArray[np.bool_], where: tuple[NDArray[np.int64], ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    import cc3d
-
-    # As numbers: cc3d 4.1 refuses some thin bool volumes.
-    numbers = cc3d.connected_components(mask.view(np.uint8), connectivity=26)
-    piece = numbers[where].astype(np.int64)
-    return piece, np.bincount(piece)
 
 
 def _middle(

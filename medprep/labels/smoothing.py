@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import OptionError
-from medprep.labels.components import require_labels
+from medprep.labels.components import box_of, require_labels
 from medprep.labels.runs import find_runs
 
 _BLOCK = 1 << 20
@@ -50,7 +50,7 @@ def smooth_labels(labels: NDArray[Any], radius: int) -> NDArray[Any]:
     if radius < 0:
         raise OptionError(f"the radius of smoothing is 0 voxels or more, not {radius}")
     result = np.array(labels, order="C")
-    box = _box(result, 2 * radius)
+    box = box_of(result, 2 * radius)
     if radius == 0 or not result[box].size:
         return result
     values = np.union1d(find_runs(result).label, np.zeros(1, result.dtype))
@@ -62,16 +62,6 @@ def smooth_labels(labels: NDArray[Any], radius: int) -> NDArray[Any]:
     _smooth(padded, values.size, radius)
     result[box] = values[padded[(slice(radius, -radius),) * 3]]
     return result
-
-
-def _box(labels: NDArray[Any], margin: int) -> tuple[slice, ...]:
-    """Give the smallest box that holds every voxel that is not background, and a margin."""
-    box = []
-    for axis in range(3):
-        found = np.flatnonzero(labels.any(axis=tuple(n for n in range(3) if n != axis)))
-        first, last = (found[0], found[-1]) if found.size else (0, -1 - margin)
-        box.append(slice(max(0, first - margin), max(0, last + 1 + margin)))
-    return tuple(box)
 
 
 def _smooth(padded: NDArray[Any], labels: int, radius: int) -> None:

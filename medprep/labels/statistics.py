@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medprep.errors import LabelError
 from medprep.geometry import Geometry
-from medprep.labels.components import organ_pieces
+from medprep.labels.components import box_of, organ_pieces, require_labels, require_names
 
 FACES = ("first slice", "last slice", "first row", "last row", "first column", "last column")
 """The six faces of a volume, in the order of its axes."""
@@ -118,13 +118,11 @@ def label_statistics(
         If arrays are of another type or shape, or there is a label without a name.
     """
     _require_fitting(labels, picture, geometry)
-    box = _box(labels)
+    box = box_of(labels)
     inner = labels[box]
     profiles = _profiles(inner, max(names, default=0))
     sizes = profiles[0].sum(axis=1)
-    nameless = sorted(set(np.flatnonzero(sizes).tolist()) - set(names))
-    if nameless:
-        raise LabelError(f"labels {nameless} have no name (there are {dict(names)})")
+    require_names(np.flatnonzero(sizes).tolist(), names)
     pieces = _components(inner, sizes.size)
     values = {} if picture is None else _inside(inner, picture[box], sizes)
     corner = tuple(one.start for one in box)
@@ -258,24 +256,10 @@ def _percentiles(values: NDArray[Any]) -> list[float]:
     return [float(one) for one in below + (above - below) * (places - low)]
 
 
-def _box(labels: NDArray[Any]) -> tuple[slice, ...]:
-    """Give the smallest box that holds every voxel that is not background."""
-    box = []
-    for axis in range(3):
-        others = tuple(n for n in range(3) if n != axis)
-        found = np.flatnonzero(labels.any(axis=others))
-        box.append(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0))
-    return tuple(box)
-
-
 def _require_fitting(
     labels: NDArray[Any], picture: NDArray[Any] | None, geometry: Geometry | None
 ) -> None:
-    if labels.ndim != 3 or labels.dtype not in (np.uint8, np.uint16):
-        raise LabelError(
-            "labels are [slice, row, column] of uint8 or uint16, "
-            f"not {labels.ndim} axes of {labels.dtype}"
-        )
+    require_labels(labels)
     others = {
         "picture": None if picture is None else picture.shape,
         "grid": None if geometry is None else geometry.shape,

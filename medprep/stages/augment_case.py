@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medprep.augmentation.engines import Engine, apply_to_slice, apply_to_volume
 from medprep.augmentation.recipe import Recipe, draw, generator_of
+from medprep.augmentation.spatial import PICTURE_TYPES
 from medprep.augmentation.steps import Axis, Plan
 from medprep.errors import FormatError
 from medprep.files import AtomicFiles, json_bytes
@@ -24,7 +25,6 @@ from medprep.workspace.layout import Layout
 
 Dimensions = Literal[2, 3]
 PLANS, GRID = "plans.json", "geometry.json"
-_MOVABLE = ("uint8", "uint16", "int16", "float32")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Source:
         values = volume.array
         if dimensions == 2:
             values = pixels_of(values, image)
-        elif values.dtype not in _MOVABLE:
+        elif values.dtype not in PICTURE_TYPES:
             values = compact(values)
         return cls(case, values, labels.array, volume.geometry, engine, dimensions, mirror)
 

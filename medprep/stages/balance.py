@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medprep.errors import OptionError, SplitError
 from medprep.files import safe_name
@@ -124,7 +124,7 @@ def balance(
         if criterion == "volume":
             volumes = defaultdict(list)
             for case in told:
-                volumes[case.patient].extend(map(float, own[case.case]))
+                volumes[case.patient].extend(own[case.case])
         else:
             values[criterion] = _by_patient(told, lambda case, own=own: own[case.case])  # type: ignore[misc]
     return traits(patients, values, volumes), lines
@@ -135,9 +135,9 @@ def _labels(case: SourceCase, known: Known) -> set[str] | None:
     return None if organs is None else set(organs)
 
 
-def _volume(case: SourceCase, known: Known) -> set[str] | None:
+def _volume(case: SourceCase, known: Known) -> set[float] | None:
     volume = known.facts.get(case.case, CaseFacts()).volume
-    return None if volume is None else {repr(volume)}
+    return None if volume is None else {volume}
 
 
 def _modality(case: SourceCase, known: Known) -> set[str] | None:
@@ -154,7 +154,7 @@ def _scanner(case: SourceCase, known: Known) -> set[str] | None:
     return {scanner.casefold()} if scanner else None
 
 
-_READ: dict[Criterion, Callable[[SourceCase, Known], set[str] | None]] = {
+_READ: dict[Criterion, Callable[[SourceCase, Known], set[Any] | None]] = {
     "label": _labels,
     "volume": _volume,
     "modality": _modality,

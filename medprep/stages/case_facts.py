@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,8 +108,9 @@ def read_facts(
 
 
 def _read(task: _Task) -> CaseFacts:
-    found = _Found()
-    parts: list[tuple[bool, Any]] = [
+    facts: dict[str, Any] = {}
+    unread: list[str] = []
+    parts = [
         ("identity" in task.ask, _identity),
         ("origin" in task.ask, _origin),
         (bool(task.ask & {"label", "volume"}), _masks),
@@ -117,16 +118,10 @@ def _read(task: _Task) -> CaseFacts:
     for wanted, read in parts:
         if wanted:
             try:
-                read(task, found.facts)
+                read(task, facts)
             except MedprepError as error:
-                found.unread.append(error.message)
-    return CaseFacts(**found.facts, unread=tuple(found.unread))
-
-
-@dataclass
-class _Found:
-    facts: dict[str, Any] = field(default_factory=dict)
-    unread: list[str] = field(default_factory=list)
+                unread.append(error.message)
+    return CaseFacts(**facts, unread=tuple(unread))
 
 
 def _identity(task: _Task, facts: dict[str, Any]) -> None:

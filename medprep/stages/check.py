@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from medprep.errors import AlignmentError, LeakError
 from medprep.execute import Failure
-from medprep.files import AtomicFiles, digest, write_bytes
+from medprep.files import AtomicFiles, csv_of_records, digest, write_bytes
 from medprep.labels.alignment import TURNS
 from medprep.labels.outliers import Outlier, outliers
 from medprep.labels.statistics import LabelStatistics
@@ -178,10 +176,10 @@ def _write_tables(context: Context, found: Checked) -> None:
         for case, own in found.statistics.items()
         for row in own
     ]  # fmt: skip
-    write_bytes(layout.check("labels.csv"), _csv(_COLUMNS, rows))
+    write_bytes(layout.check("labels.csv"), csv_of_records(_COLUMNS, rows))
     columns = ("case", "kind", "what")
     findings = [asdict(one) for one in found.findings]
-    write_bytes(layout.check("findings.csv"), _csv(columns, findings))
+    write_bytes(layout.check("findings.csv"), csv_of_records(columns, findings))
     flags: dict[str, list[str]] = {}
     for one in found.findings:
         flags.setdefault(one.case, []).append(one.kind)
@@ -191,11 +189,3 @@ def _write_tables(context: Context, found: Checked) -> None:
     ]
     with AtomicFiles() as files:
         files.file(layout.check("montage.png")).write_bytes(montage_png(thumbnails))
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue().encode()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import ClassVar
 
 from medprep.errors import LabelError, OptionError
 from medprep.execute import Failure, choose_jobs, map_cases
-from medprep.files import write_bytes
+from medprep.files import csv_bytes, write_bytes
 from medprep.labels.audit import AuditRow, lost_organs
 from medprep.labels.holes import Holes
 from medprep.labels.pairs import Pair, with_sides
@@ -241,20 +239,16 @@ def much_taken(cases: Mapping[str, Sequence[AuditRow]]) -> list[str]:
 
 def table(cases: Mapping[str, Sequence[AuditRow]]) -> bytes:
     """Give ``clean.csv``: a row for every decision."""
-    text = io.StringIO()
     names = [one.name for one in fields(AuditRow)]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case", *names])
-    for case, rows in cases.items():
-        for row in rows:
-            values = asdict(row)
-            ml = {name: _rounded(values[name]) for name in ("before_ml", "after_ml")}
-            writer.writerow([case, *(values | ml).values()])
-    return text.getvalue().encode()
+    rows = [[case, *_cells(row)] for case, own in cases.items() for row in own]
+    return csv_bytes(["case", *names], rows)
 
 
-def _rounded(ml: float | None) -> str:
-    return "" if ml is None else f"{ml:.4f}"
+def _cells(row: AuditRow) -> list[object]:
+    values = asdict(row)
+    for name in ("before_ml", "after_ml"):
+        values[name] = None if values[name] is None else f"{values[name]:.4f}"
+    return list(values.values())
 
 
 def _pairs(extracted: Artifact, rules: Rules) -> tuple[Pair, ...]:

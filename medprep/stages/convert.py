@@ -21,8 +21,7 @@ from medprep.formats.windowing import (
     to_8bit,
     to_16bit,
 )
-from medprep.sources.base import Reader
-from medprep.sources.detect import Picture, read_picture
+from medprep.sources.detect import Picture
 from medprep.stages.base import (
     CaseResult,
     Context,
@@ -32,8 +31,8 @@ from medprep.stages.base import (
     task,
     tell_notes,
 )
+from medprep.stages.pictures import SourcePicture
 from medprep.workspace.layout import Layout
-from medprep.workspace.ledger import LedgerFile
 
 Format = Literal["png", "png16", "nifti"]
 _VERSION = 2
@@ -82,11 +81,8 @@ class Convert:
         workspace = context.workspace
         tasks = []
         for row in workspace.database.cases():
-            files = tuple(workspace.ledger.files(row.name, "picture"))
-            reader: Reader = row.reader  # type: ignore[assignment]
-            payload = _Payload(
-                workspace.layout, row.name, reader, row.modality, row.sequence, files, self
-            )
+            source = SourcePicture.of(workspace, row)
+            payload = _Payload(workspace.layout, row.name, source, self)
             tasks.append(
                 task(
                     "convert",
@@ -106,24 +102,14 @@ class Convert:
 class _Payload:
     layout: Layout
     case: str
-    reader: Reader
-    modality: str
-    sequence: str
-    files: tuple[LedgerFile, ...]
+    source: SourcePicture
     options: Convert
 
 
 def _convert(work: _Payload) -> CaseResult:
     layout, case = work.layout, work.case
-    paths = [file.checked() for file in work.files]
     options = work.options
-    picture = read_picture(
-        work.reader,
-        paths,
-        work.modality,
-        sequence=work.sequence,
-        policy=Policy(options.gaps, options.tilt),
-    )
+    picture = work.source.read(Policy(options.gaps, options.tilt))
     values = picture.volume.array
     window = choose_window(values, options.window, picture.volume.modality, picture.window)
     scale = choose_scale(values) if options.format == "png16" else None

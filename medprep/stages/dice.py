@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from medprep.errors import LabelError, NothingDoneError, OptionError
 from medprep.execute import Failure
-from medprep.files import json_bytes, write_bytes
+from medprep.files import csv_of_records, json_bytes, write_bytes
 from medprep.formats import nifti
 from medprep.metrics.overlap import (
     EMPTY_CONVENTION,
@@ -266,8 +264,4 @@ def _csv(record: dict[str, Any]) -> bytes:
         "case", "organ", "dice", "slice_dice_empty_one", "slice_dice_empty_skipped",
         "empty_slices", "slices", "reference_voxels", "predicted_voxels", "missing", "leaks",
     )  # fmt: skip
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows({**row, "leaks": record["leaks"]} for row in record["rows"])
-    return text.getvalue().encode()
+    return csv_of_records(columns, ({**row, "leaks": record["leaks"]} for row in record["rows"]))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from medprep.dicom.stacks import Policy
 from medprep.errors import LeakError
-from medprep.files import AtomicFiles, digest, write_bytes
+from medprep.files import AtomicFiles, csv_bytes, digest, write_bytes
 from medprep.folds import FOLDS
 from medprep.leaks import Fingerprint, Leak, find_leaks, fingerprint
-from medprep.sources.base import Reader
-from medprep.sources.detect import read_picture
 from medprep.stages.base import (
     CaseResult,
     Context,
@@ -24,9 +19,9 @@ from medprep.stages.base import (
     source_input,
     task,
 )
+from medprep.stages.pictures import SourcePicture
 from medprep.workspace.database import Artifact, CaseRow, Input
 from medprep.workspace.layout import Layout
-from medprep.workspace.ledger import LedgerFile
 from medprep.workspace.workspace import fold_key
 
 PRINTS = "fingerprint"
@@ -77,15 +72,19 @@ def across(leaks: Sequence[Leak], roles: dict[str, str]) -> list[Leak]:
     roles
         Case to ``train``, ``val``, ``test``; others are in no fold.
     """
-    return [leak for leak in leaks if {roles.get(leak.one), roles.get(leak.other)} > {"train"}]
+    return [leak for leak in leaks if _crosses({roles.get(leak.one), roles.get(leak.other)})]
+
+
+def _crosses(roles: set[str | None]) -> bool:
+    return "train" in roles and bool(roles & {"val", "test"})
 
 
 def torn(rows: Sequence[CaseRow], roles: dict[str, str]) -> list[str]:
     """Give the patients of whom one case trains and another validates or tests."""
-    of: dict[str, set[str]] = {}
+    of: dict[str, set[str | None]] = {}
     for row in rows:
         of.setdefault(row.patient, set()).add(roles[row.name])
-    return sorted(patient for patient, own in of.items() if own > {"train"} and own - {"train", ""})
+    return sorted(patient for patient, own in of.items() if _crosses(own))
 
 
 def require_none(leaks: Sequence[Leak], allowed: bool) -> None:
@@ -129,9 +128,7 @@ def _take_prints(context: Context, rows: Sequence[CaseRow]) -> None:
     workspace = context.workspace
     tasks = []
     for row in rows:
-        reader: Reader = row.reader  # type: ignore[assignment]
-        files = tuple(workspace.ledger.files(row.name, "picture"))
-        payload = _Payload(workspace.layout, row.name, reader, row.modality, row.sequence, files)
+        payload = _Payload(workspace.layout, row.name, SourcePicture.of(workspace, row))
         tasks.append(
             task(PRINTS, _VERSION, row.name, [source_input(row, "picture")], None, payload)
         )
@@ -143,18 +140,11 @@ def _take_prints(context: Context, rows: Sequence[CaseRow]) -> None:
 class _Payload:
     layout: Layout
     case: str
-    reader: Reader
-    modality: str
-    sequence: str
-    files: tuple[LedgerFile, ...]
+    source: SourcePicture
 
 
 def _take_print(work: _Payload) -> CaseResult:
-    paths = [file.checked() for file in work.files]
-    picture = read_picture(
-        work.reader, paths, work.modality, sequence=work.sequence,
-        policy=Policy("resample", "resample"),
-    )  # fmt: skip
+    picture = work.source.read(Policy("resample", "resample"))
     target = work.layout.fingerprint(work.case)
     with AtomicFiles() as files:
         files.file(target).write_bytes(fingerprint(picture.volume.array).to_bytes())
@@ -162,11 +152,6 @@ def _take_print(work: _Payload) -> CaseResult:
 
 
 def _table(leaks: Sequence[Leak], group_of: dict[str, str]) -> bytes:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    names = list(Leak.__dataclass_fields__)
-    table.writerow([*names, "one_fold", "other_fold"])
-    for leak in leaks:
-        own: dict[str, Any] = asdict(leak)
-        table.writerow([*own.values(), group_of[leak.one], group_of[leak.other]])
-    return text.getvalue().encode()
+    columns = [*Leak.__dataclass_fields__, "one_fold", "other_fold"]
+    rows = [[*asdict(one).values(), group_of[one.one], group_of[one.other]] for one in leaks]
+    return csv_bytes(columns, rows)

@@ -189,15 +189,16 @@ class Split:
         """Read the source, place patients, and record both."""
         workspace = context.workspace
         meta, earlier_rows = workspace.database.meta(), workspace.database.cases()
-        found = self.found(workspace.layout)
+        key = self._key(workspace.layout)
+        found = _open(self, key)
         _require_same_data(found, meta, earlier_rows)
         files = hash_files(found.cases, context.progress)
-        known = Known.of(self, found, context, self._key(workspace.layout))
+        known = Known.of(self, found, context, key)
         found = one_patient_each(found, known.facts, told_by_name=bool(self.patient_pattern))
         before = Before() if self.resplit else Before.of(meta, earlier_rows, found.cases)
         placing = self._place(found, known, before)
         if found.preset in ("dicom", "dicom-masks") or known.hashed:
-            save_key(workspace.layout.private, self._key(workspace.layout))
+            save_key(workspace.layout.private, key)
         rows = self._record(found, files, placing, context)
         kept = sum(1 for row in rows if row.labelled and before.still(row, placing))
         summary = summary_of(found, rows, kept, placing, known.lines)

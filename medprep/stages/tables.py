@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import shlex
 from pathlib import Path
 
-from medprep.files import write_bytes
+from medprep.files import csv_bytes, write_bytes
 from medprep.reporting.data import LogRow
 from medprep.stages.base import CHAIN
 from medprep.workspace.workspace import Workspace
@@ -22,12 +21,8 @@ def write_cases(workspace: Workspace) -> None:
         return
     made = {stage: workspace.current(stage) for stage in _COLUMNS}
     failed = {(one.stage, one.subject): one for one in workspace.database.failures()}
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(
-        ["case", "patient", "sequence", "modality", "labelled", "fold", "part", "slices"]
-        + [*_COLUMNS, "reason"]
-    )
+    columns = ["case", "patient", "sequence", "modality", "labelled", "fold", "part", "slices"]
+    cells = []
     for row in rows:
         reasons = [
             f"{s}: {failed[s, row.name].message}" for s in _COLUMNS if (s, row.name) in failed
@@ -36,12 +31,13 @@ def write_cases(workspace: Workspace) -> None:
             "failed" if (stage, row.name) in failed else "ok" if row.name in made[stage] else ""
             for stage in _COLUMNS
         ]
-        table.writerow(
-            [row.name, row.patient, row.sequence, row.modality, "yes" if row.labelled else "no"]
-            + [row.fold, "" if row.part is None else row.part, row.slices]
-            + [*states, "; ".join(reasons)]
+        labelled = "yes" if row.labelled else "no"
+        cells.append(
+            [row.name, row.patient, row.sequence, row.modality, labelled, row.fold, row.part]
+            + [row.slices, *states, "; ".join(reasons)]
         )
-    write_bytes(workspace.layout.root / "cases.csv", text.getvalue().encode())
+    table = csv_bytes([*columns, *_COLUMNS, "reason"], cells)
+    write_bytes(workspace.layout.root / "cases.csv", table)
 
 
 def repeat_command(workspace: Workspace, source: str) -> str:

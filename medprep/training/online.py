@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from medprep.augmentation.engines import allowed_flips, apply_to_slice
 from medprep.augmentation.recipe import Recipe, draw, generator_of
+from medprep.augmentation.spatial import PICTURE_TYPES
 from medprep.geometry import Geometry
-
-_MOVABLE = ("uint8", "uint16", "int16", "float32")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Online:
         generator
             Where chance comes from; see `generator_at`.
         """
-        if picture.dtype not in _MOVABLE:
+        if picture.dtype not in PICTURE_TYPES:
             picture = picture.astype(np.float32)
         plan = draw(
             self.recipe,

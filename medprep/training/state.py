@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from medprep.errors import CheckpointError
-from medprep.files import AtomicFiles
+from medprep.files import AtomicFiles, csv_bytes
 from medprep.models.checkpoint import read_tensors, write_tensors
 
 _COLUMNS = ("step", "loss", "lr", "validation_dice")
@@ -77,11 +75,7 @@ class State:
 
     def log_csv(self) -> bytes:
         """Give the log as CSV."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(_COLUMNS)
-        table.writerows([["" if cell is None else cell for cell in row] for row in self.log])
-        return text.getvalue().encode()
+        return csv_bytes(_COLUMNS, self.log)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -151,7 +151,7 @@ def test_a_rounded_table_keeps_its_sums(rows: list[int], shares: list[int], seed
 
 
 def test_rounding_favours_no_cell() -> None:
-    """Ten groups of one patient, three in four of them to the first bin: over many seeds."""
+    """Eight groups of one patient, three in four of them to the first bin: over many seeds."""
     tables = [round_table([1] * 8, [6, 2], seed) for seed in range(400)]
     mean = np.mean(tables, axis=0)
     assert np.all(np.abs(mean - [0.75, 0.25]) < 0.1)

@@ -16,6 +16,7 @@ from medprep.labels.alignment import Alignment, check_alignment, find_strangers,
 from medprep.labels.alignment.fit import Placement, divergence, measure
 from medprep.labels.alignment.levels import Levels
 from medprep.labels.alignment.stamp import Stamp
+from medprep.labels.corrections import Correction
 
 Array = NDArray[Any]
 SHAPE = (16, 96, 96)
@@ -92,10 +93,10 @@ def test_names_the_fault_and_the_mend(how: str) -> None:
 
 def test_the_named_mend_puts_a_turned_mask_back() -> None:
     picture, labels = body()
-    mend = check_alignment(picture, np.rot90(labels, axes=(1, 2))).mend
-    mended = np.rot90(labels, axes=(1, 2))
-    assert mend == "--mask-transpose --mask-flip x"
-    np.testing.assert_array_equal(mended.transpose(0, 2, 1)[:, :, ::-1], labels)
+    turned = np.rot90(labels, axes=(1, 2))
+    mend = Correction(flip=("x",), transpose=True)
+    assert check_alignment(picture, turned).mend == str(mend) == "--mask-transpose --mask-flip x"
+    np.testing.assert_array_equal(mend.apply(turned), labels)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -155,7 +156,6 @@ def test_an_organ_may_be_absent_and_each_counts() -> None:
 
 
 def test_one_slice_knows_no_slice_faults() -> None:
-    picture, labels = body((1, 128, 128), seed=1)
     labels = body((9, 128, 128), seed=1)[1][4:5]
     picture = 30 + 60.0 * (labels == 1) + np.random.default_rng(0).normal(0, 5, labels.shape)
     assert check_alignment(picture, labels).fault == "none"

@@ -67,7 +67,6 @@ def test_pieces_equal_scipys(
 @pytest.mark.parametrize("touch", get_args(Touch))
 def test_a_spiral_is_one_piece(touch: Touch) -> None:
     labels = np.zeros((1, 41, 41), np.uint8)
-    row = column = step = 0
     low, high = 0, 40
     for step in range(10):
         labels[0, low, low - 2 * (step > 0) : high + 1] = 1
@@ -75,7 +74,6 @@ def test_a_spiral_is_one_piece(touch: Touch) -> None:
         labels[0, high, low : high + 1] = 1
         labels[0, low + 2 : high + 1, low] = 1
         low, high = low + 2, high - 2
-    assert row == column == 0
     runs = find_runs(labels)
     runs = runs.select(runs.label == 1)
     assert find_pieces(labels, runs, touch).size.tolist() == [np.count_nonzero(labels)]

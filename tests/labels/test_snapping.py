@@ -77,7 +77,7 @@ def test_an_exact_mask_is_left_alone_and_levels_of_no_organ_go() -> None:
 
 
 def test_16_bits_and_empty() -> None:
-    deep = (drawn().astype(np.uint16) * 1)[None]
+    deep = drawn().astype(np.uint16)[None]
     deep[0, 0, 0] = 40000
     mended, changed = snap_levels(deep, CHAOS_MR.organs)
     assert mended.dtype == np.uint16 and mended[0, 0, 0] == 0 and changed == 1

@@ -1,0 +1,44 @@
+"""Where a case's picture is in the source, and how it is read there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medprep.dicom.stacks import Policy
+from medprep.sources.base import Reader
+from medprep.sources.detect import Picture, read_picture
+from medprep.workspace.database import CaseRow
+from medprep.workspace.ledger import LedgerFile
+from medprep.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class SourcePicture:
+    """A case's picture files; small enough to be handed to another process.
+
+    Parameters
+    ----------
+    reader, modality, sequence
+        As `medprep.sources.base.SourceCase` has them.
+    files
+        In the order of their names, with what `split` saw of them.
+    """
+
+    reader: Reader
+    modality: str
+    sequence: str
+    files: tuple[LedgerFile, ...]
+
+    @classmethod
+    def of(cls, workspace: Workspace, row: CaseRow) -> SourcePicture:
+        """Find the files of a case."""
+        reader: Reader = row.reader  # type: ignore[assignment]
+        files = tuple(workspace.ledger.files(row.name, "picture"))
+        return cls(reader, row.modality, row.sequence, files)
+
+    def read(self, policy: Policy) -> Picture:
+        """Read it, once its files are seen to be those that `split` saw."""
+        paths = [file.checked() for file in self.files]
+        return read_picture(
+            self.reader, paths, self.modality, sequence=self.sequence, policy=policy
+        )
