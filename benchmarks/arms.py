@@ -46,7 +46,8 @@ from medprep.augmentation.recipe import Recipe
 from medprep.files import AtomicFiles
 from medprep.formats import nifti
 from medprep.formats.windowing import choose_scale, choose_window, to_8bit, to_16bit
-from medprep.metrics.overlap import overlap_rows
+from medprep.metrics.confusion import confusion_matrix
+from medprep.metrics.overlap import Overlap
 from medprep.models.checkpoint import load_model
 from medprep.models.inputs import predict_slices
 from medprep.organs import mirror_partners
@@ -195,8 +196,11 @@ class Bench:
         for number in self.test:
             case = self.case(number, arm.bits)
             predicted = predict_slices(net, nifti.read(case.image).array, case.window, device)
-            rows = overlap_rows(nifti.read_labels(case.labels), predicted, ORGANS)
-            dice[case.case] = {row.name: row.dice for row in rows}
+            found = confusion_matrix(nifti.read_labels(case.labels), predicted, max(ORGANS))
+            dice[case.case] = {
+                name: Overlap(int(found[n].sum()), int(found[:, n].sum()), int(found[n, n])).dice
+                for n, name in sorted(ORGANS.items())
+            }
         shutil.rmtree(folder)
         return {
             "arm": asdict(arm),
