@@ -20,9 +20,9 @@ SLICES = 3
 def main() -> None:
     """Draw the picture."""
     workspace = Path(sys.argv[1])
-    record = json.loads(next((workspace / "metrics").glob("*.json")).read_text())
-    case = min(record["rows"], key=lambda row: row["dice"])["case"]
-    triples = sorted((workspace / "predictions" / record["run"] / case).glob("*.png"))
+    record = json.loads(next((workspace / "metrics").glob("*.json")).read_text())["evaluation"]
+    worst = min(record["cases"], key=lambda case: case["labels"][0]["values"]["dice"])
+    triples = sorted((workspace / "predictions" / record["model"] / worst["case"]).glob("*.png"))
     middle = np.linspace(0, len(triples) - 1, SLICES + 2).round().astype(int)[1:-1]
     rows = [np.asarray(Image.open(triples[number])) for number in middle]
     picture = Image.fromarray(np.vstack(rows))

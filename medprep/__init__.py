@@ -23,28 +23,30 @@ if TYPE_CHECKING:
         check,
         clean,
         convert,
-        convert_tree,
         dice,
+        evaluate,
         export,
         extract,
         extract_liver,
         predict,
         report,
-        sample_data,
-        scan,
         split,
         train,
     )
     from medprep.errors import MedprepError
+    from medprep.outside import convert_tree, evaluate_folders, sample_data, scan
     from medprep.overview import status
 
 _HOMES = {
     **dict.fromkeys(
         (
-            "split", "convert", "convert_tree", "scan", "extract", "extract_liver", "clean",
-            "check", "augment", "train", "predict", "dice", "report", "export", "sample_data",
+            "split", "convert", "extract", "extract_liver", "clean", "check", "augment", "train",
+            "predict", "dice", "evaluate", "report", "export",
         ),
         "medprep.api",
+    ),
+    **dict.fromkeys(
+        ("scan", "convert_tree", "evaluate_folders", "sample_data"), "medprep.outside"
     ),
     "MedprepError": "medprep.errors",
     "status": "medprep.overview",
@@ -58,6 +60,8 @@ __all__ = [
     "convert",
     "convert_tree",
     "dice",
+    "evaluate",
+    "evaluate_folders",
     "export",
     "extract",
     "extract_liver",

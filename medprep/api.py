@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from medprep.augmentation.engines import Engine
-from medprep.dicom.stacks import Gaps, Policy, Tilt
+from medprep.dicom.stacks import Gaps, Tilt
 from medprep.exports import run as exports
 from medprep.exports.run import Export, ExportFormat, ExportOutcome
 from medprep.folds.strata import Criterion
@@ -27,16 +27,12 @@ from medprep.stages.augment_case import Dimensions
 from medprep.stages.check import Check
 from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert, Format
-from medprep.stages.dice import Dice
+from medprep.stages.evaluate import Evaluate
 from medprep.stages.extract import Extract
 from medprep.stages.predict import Predict
 from medprep.stages.report import Report
 from medprep.stages.split import LeaveOut, Split
 from medprep.stages.train import Train
-from medprep.trees import run as trees
-from medprep.trees.options import ConvertTree, TreeFormat
-from medprep.trees.run import TreeOutcome
-from medprep.trees.survey import Survey, survey
 
 WORKSPACE = Path("medprep-work")
 
@@ -83,35 +79,6 @@ def convert(
 ) -> Outcome:
     """Turn every case into NIfTI and PNG slices; see `Convert`."""
     return run([Convert(format, window, gaps, tilt)], workspace, jobs=jobs, progress=progress)
-
-
-def convert_tree(
-    source: Path | str,
-    output: Path | str,
-    *,
-    format: TreeFormat = ConvertTree.format,
-    window: str = ConvertTree.window,
-    gaps: Gaps = "error",
-    tilt: Tilt = "error",
-    stack: bool = False,
-    colour: bool = False,
-    include: Sequence[str] = (),
-    id_key: str | None = None,
-    jobs: int = 0,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> TreeOutcome:
-    """Convert any DICOM tree into a folder, without a workspace; see `ConvertTree`."""
-    options = ConvertTree(
-        str(source), str(output), format, window, Policy(gaps, tilt), stack, colour,
-        tuple(include), id_key,
-    )  # fmt: skip
-    return trees.convert_tree(options, jobs=jobs, overwrite=overwrite, progress=progress)
-
-
-def scan(source: Path | str, *, include: Sequence[str] = ()) -> Survey:
-    """Say what a DICOM tree holds; nothing is written. Its names are under no key."""
-    return survey(Path(source), b"", include=tuple(include))
 
 
 def extract(
@@ -241,14 +208,35 @@ def predict(
 
 def dice(
     *,
-    run_name: str | None = None,
-    reference: Literal["extracted", "cleaned"] = Dice.reference,
+    run_name: str | Sequence[str] = (),
+    reference: Literal["extracted", "cleaned"] = Evaluate.reference,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Score the predictions of held-out patients; see `Dice`."""
-    return run([Dice(run_name, reference)], workspace, jobs=jobs, progress=progress)
+    """Score the predictions of held-out patients by Dice; see `Evaluate`."""
+    stage = Evaluate(_names(run_name), reference, ("dice",))
+    return run([stage], workspace, jobs=jobs, progress=progress)
+
+
+def evaluate(
+    *,
+    run_name: str | Sequence[str] = (),
+    reference: Literal["extracted", "cleaned"] = Evaluate.reference,
+    metrics: Sequence[str] = (),
+    preset: str = Evaluate.preset,
+    tolerance: Sequence[str] = (),
+    workspace: Path | str = WORKSPACE,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Score the predictions of held-out patients; see `Evaluate` (``run_name`` is its ``run``)."""
+    stage = Evaluate(_names(run_name), reference, tuple(metrics), preset, tuple(tolerance))
+    return run([stage], workspace, jobs=jobs, progress=progress)
+
+
+def _names(one_or_more: str | Sequence[str]) -> tuple[str, ...]:
+    return (one_or_more,) if isinstance(one_or_more, str) else tuple(one_or_more)
 
 
 def report(*, workspace: Path | str = WORKSPACE, progress: Progress | None = None) -> Outcome:
@@ -270,10 +258,3 @@ def export(
     """Write the workspace's data in the form another program takes; see `Export`."""
     options = Export(format, str(output), dataset_id, name, run_name)
     return exports.export(options, Path(workspace), overwrite=overwrite, progress=progress)
-
-
-def sample_data(folder: Path | str, *, seed: int = 2026) -> None:
-    """Write a made-up data set in the CHAOS layout into an empty folder."""
-    from medprep.sources.phantom import make_chaos
-
-    make_chaos(Path(folder), seed=seed)

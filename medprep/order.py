@@ -12,7 +12,7 @@ from medprep.stages.base import CHAIN, Stage
 from medprep.stages.check import Check
 from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert
-from medprep.stages.dice import Dice
+from medprep.stages.evaluate import Evaluate
 from medprep.stages.extract import Extract
 from medprep.stages.predict import Predict
 from medprep.stages.report import Report
@@ -21,7 +21,7 @@ from medprep.stages.train import Train
 from medprep.workspace.database import Artifact, Step
 
 STAGES: tuple[type[Stage], ...] = (
-    Split, Convert, Extract, Clean, Check, Augment, Train, Predict, Dice, Report,
+    Split, Convert, Extract, Clean, Check, Augment, Train, Predict, Evaluate, Report,
 )  # fmt: skip
 _BY_NAME = {stage.name: stage for stage in STAGES}
 
@@ -36,7 +36,8 @@ def check_order(stages: Sequence[Stage]) -> None:
     """
     for one, following in pairwise(stages):
         if one.name == following.name:
-            raise OrderError(f"'{one.name}' stands twice in one line")
+            twice = "evaluate (dice is one)" if one.name == "evaluate" else one.name
+            raise OrderError(f"'{twice}' stands twice in one line")
         if CHAIN.index(one.name) > CHAIN.index(following.name):
             raise OrderError(
                 f"'{following.name}' cannot come after '{one.name}'; the order is: "
@@ -66,11 +67,14 @@ def expand(
 
     chain: list[tuple[Stage, bool]] = []
     present = {stage.name for stage in stages}
+    done: set[tuple[str, str | None]] = set()
 
     def require(name: str, run: str | None) -> None:
-        if name in present or name == "split":
+        # Each run that is named is trained and predicted by itself.
+        own = (name, run) if name in ("train", "predict") and run in trained else (name, None)
+        if name in present or own in done or name == "split":
             return
-        present.add(name)
+        done.add(own)
         for need in needs_of(name):
             require(need, run)
         if name == "train" and run in trained:
@@ -81,8 +85,9 @@ def expand(
             chain.append((_remembered(name, recorded), False))
 
     for stage in stages:
-        for need in needs_of(stage.name):
-            require(need, getattr(stage, "run", None))
+        for run in _runs(stage) or (None,):
+            for need in needs_of(stage.name):
+                require(need, run)
         chain.append((stage, True))
     return sorted(chain, key=lambda pair: CHAIN.index(pair[0].name))
 
@@ -90,19 +95,28 @@ def expand(
 def _require_runs(stages: Sequence[Stage], trained: dict[str, Artifact]) -> None:
     """Refuse a run that nobody trained, before an hour is spent on training another."""
     known = [*trained, *(stage.run_id for stage in stages if isinstance(stage, Train))]
-    for stage in stages:
-        wanted = stage.run if isinstance(stage, Predict | Dice) else None
-        if wanted is not None and wanted not in known:
+    for wanted in (run for stage in stages for run in _runs(stage)):
+        if wanted not in known:
             raise CheckpointError(
                 f"no model '{wanted}' (have {', '.join(known) or 'none'}); train it: "
                 f"medprep train --run {wanted}"
             )
 
 
+def _runs(stage: Stage) -> tuple[str, ...]:
+    """Give the models that a stage names."""
+    if isinstance(stage, Evaluate):
+        return stage.run
+    return (stage.run,) if isinstance(stage, Predict) and stage.run is not None else ()
+
+
 def title(stage: Stage) -> str:
     """Give a stage the name that its user knows it by."""
-    liver = isinstance(stage, Extract) and stage.organ == ("liver",) and not stage.label
-    return "extract-liver" if liver else stage.name
+    if isinstance(stage, Extract) and stage.organ == ("liver",) and not stage.label:
+        return "extract-liver"
+    if isinstance(stage, Evaluate) and stage.metrics == ("dice",):
+        return "dice"
+    return stage.name
 
 
 def _remembered(name: str, recorded: dict[str, Step]) -> Stage:

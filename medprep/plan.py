@@ -133,7 +133,7 @@ def _takes(stage: Stage, one: _Size) -> bool:
         return one.labelled
     if stage.name in ("augment", "train"):
         return one.labelled and one.fold in ("train", "")
-    return one.fold != "train" if stage.name in ("predict", "dice") else True
+    return one.fold != "train" if stage.name in ("predict", "evaluate") else True
 
 
 def _size_of_source(case: SourceCase) -> _Size:

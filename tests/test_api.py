@@ -22,6 +22,7 @@ def test_functions_stay_functions_after_every_submodule_was_imported() -> None:
         "train",
         "predict",
         "dice",
+        "evaluate",
         "report",
     ):
         assert callable(getattr(medprep, name)), name

@@ -146,8 +146,10 @@ def test_cross_validation_scores_each_part(phantom: Path, tmp_path: Path) -> Non
     for fold in ("0", "1"):
         medprep("train", "--fold", fold, *FAST, "dice", "-w", tmp_path)
         record = json.loads((tmp_path / "metrics" / f"unet2d-fold{fold}.json").read_text())
-        assert record["fold"] == "val"
-        assert {row["case"] for row in record["rows"]} == set(splits[int(fold)]["val"])
+        assert record["evaluation"]["fold"] == "val"
+        assert {one["case"] for one in record["evaluation"]["cases"]} == set(
+            splits[int(fold)]["val"]
+        )
 
 
 @pytest.mark.parametrize("kind", ["png16", "nifti"])
@@ -185,14 +187,14 @@ def test_dry_run_writes_nothing(phantom: Path, tmp_path: Path) -> None:
     done = medprep("split", phantom, "train", "dice", "--dry-run", "-w", tmp_path / "w")
     assert not (tmp_path / "w").exists()
     stages = [line.split()[0].strip(":") for line in done.stdout.splitlines()]
-    assert stages == ["split", "convert", "extract", "clean", "train", "predict", "dice"]
+    assert stages == ["split", "convert", "extract", "clean", "train", "predict", "evaluate"]
 
 
 def test_unlabelled_patients_are_predicted_and_never_scored(phantom: Path, tmp_path: Path) -> None:
     medprep("split", phantom, "extract-liver", "train", *FAST, "dice", "-w", tmp_path)
     predicted = {path.name for path in (tmp_path / "predictions").rglob("*.nii.gz")}
     record = json.loads(next((tmp_path / "metrics").glob("*.json")).read_text())
-    scored = {row["case"] for row in record["rows"]}
+    scored = {one["case"] for one in record["evaluation"]["cases"]}
     assert "mr04-t1in.nii.gz" in predicted
     assert "mr04-t1in" not in scored
     splits = json.loads((tmp_path / "splits.json").read_text())

@@ -15,7 +15,7 @@ from split_sets import chaos, organs, pictures, rows_of, said, split, volumes, w
 from medprep.errors import FormatError, MedprepError, OptionError, SplitError
 from medprep.formats import png
 from medprep.pipeline import run
-from medprep.stages.dice import Dice
+from medprep.stages.evaluate import Evaluate
 from medprep.stages.extract import Extract
 from medprep.stages.split import Split, role
 from medprep.stages.train import Train
@@ -66,7 +66,7 @@ def test_nested_folds_stay_when_the_set_grows(tmp_path: Path) -> None:
 def test_a_nested_fold_is_trained_and_tested_as_recorded(phantom: Path, tmp_path: Path) -> None:
     stages = [
         Split(str(phantom), folds=2, inner_folds=2), Extract(organ=("liver",)),
-        Train(fold=2, steps=2, width=2, batch_size=2), Dice(),
+        Train(fold=2, steps=2, width=2, batch_size=2), Evaluate(),
     ]  # fmt: skip
     run(stages, tmp_path / "work")
     fold = written(tmp_path)[2]
@@ -74,8 +74,8 @@ def test_a_nested_fold_is_trained_and_tested_as_recorded(phantom: Path, tmp_path
         trained = workspace.current("train")["unet2d-fold2"]
     assert (trained.facts["train"], trained.facts["val"]) == (fold["train"], fold["val"])
     record = json.loads((tmp_path / "work" / "metrics" / "unet2d-fold2.json").read_text())
-    assert record["fold"] == "test"
-    assert [row["case"] for row in record["rows"]] == fold["test"]
+    assert record["evaluation"]["fold"] == "test"
+    assert [one["case"] for one in record["evaluation"]["cases"]] == fold["test"]
     # Dealt anew, the net has seen who is tested now: it must not be trusted any more.
     split(tmp_path, phantom, folds=2, inner_folds=2, seed=1, resplit=True)
     with Workspace(tmp_path / "work", readonly=True) as workspace:

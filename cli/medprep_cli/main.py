@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 IN_CHAIN = (
     "split", "convert", "extract", "extract-liver", "clean", "check", "augment", "train",
-    "predict", "dice", "report",
+    "predict", "dice", "evaluate", "report",
 )  # fmt: skip
 ALONE = ("scan", "export", "status", "models", "sample-data")
 
@@ -63,19 +63,27 @@ def cli() -> None:
 def run_chain(ctx: click.Context, results: list[Any]) -> None:
     """Run the stages that the commands returned."""
     stages = [one for one in results if one is not None]
-    if any(one.name == "convert" and hasattr(one, "output") for one in stages):
-        _run_alone(stages, shared(ctx))
+    alone = [one for one in stages if not hasattr(one, "perform")]
+    if alone and len(stages) > 1:
+        raise click.UsageError(
+            f"{alone[0].name} on files outside a workspace stands alone: it makes none."
+        )
+    if alone:
+        _run_alone(alone[0], shared(ctx))
     elif stages:
         run_stages(stages, shared(ctx))
 
 
-def _run_alone(stages: Sequence[Any], options: Shared) -> None:
-    """Convert a tree; it has no workspace that another stage could go on with."""
-    if len(stages) > 1:
-        raise click.UsageError("convert DIR --output OUT stands alone: it makes no workspace.")
-    from medprep_cli.show_tree import run_tree
+def _run_alone(asked: Any, options: Shared) -> None:
+    """Do what needs no workspace."""
+    if asked.name == "convert":
+        from medprep_cli.show_tree import run_tree
 
-    run_tree(stages[0], options)
+        run_tree(asked, options)
+    else:
+        from medprep_cli.show_evaluation import run_folders
+
+        run_folders(asked, options)
 
 
 def run_stages(stages: Sequence[Stage], options: Shared) -> None:

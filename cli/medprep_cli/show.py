@@ -41,20 +41,3 @@ class Terminal:
         if self._bar is not None:
             self._bar.clear()
         click.echo(message, err=True)
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Set a table in plain text: words to the left, numbers to the right."""
-    widths = [max(len(line[n]) for line in [header, *rows]) for n in range(len(header))]
-
-    def number(text: str) -> bool:
-        return text[:1].isdigit() or (text[:1] in "-+" and text[1:2].isdigit())
-
-    lines = []
-    for line in [header, ["-" * width for width in widths], *rows]:
-        cells = (
-            cell.rjust(width) if number(cell) else cell.ljust(width)
-            for cell, width in zip(line, widths, strict=True)
-        )
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import FormatError, GeometryError, WriteError
@@ -82,3 +83,43 @@ def _is_whole(path: Path, voxel_bytes: int) -> bool:
             return said is not None and size == said.end() + int(said[1])
         handle.seek(max(0, size - 4))  # gzip ends with the size of what it holds
         return handle.read(4) == (voxel_bytes & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def read(path: Path) -> tuple[NDArray[Any], Geometry]:
+    """Read a volume with one number a voxel, and its grid.
+
+    Returns
+    -------
+    array, Geometry
+        ``[slice, row, column]`` in the file's own type.
+
+    Raises
+    ------
+    FormatError
+        If it is no regular file, ITK finds no picture, or it has other axes or colours.
+    GeometryError
+        If its axes span no space.
+    """
+    import SimpleITK as sitk
+
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise FormatError("cannot be read: no regular file", path=path)
+    try:
+        picture = sitk.ReadImage(str(path))
+    except RuntimeError as error:  # its text holds the path, which may name a patient
+        raise FormatError("cannot be read: SimpleITK finds no picture in it", path=path) from error
+    axes, components = picture.GetDimension(), picture.GetNumberOfComponentsPerPixel()
+    if axes != 3 or components != 1:
+        raise FormatError(
+            f"{axes} axes and {components} numbers a voxel; wanted are 3 axes and one number",
+            path=path,
+        )
+    array = sitk.GetArrayFromImage(picture)
+    direction = np.array(picture.GetDirection()).reshape(3, 3)[:, ::-1]
+    try:
+        geometry = Geometry.from_parts(
+            array.shape, picture.GetSpacing()[::-1], picture.GetOrigin(), direction
+        )
+    except GeometryError as error:
+        raise GeometryError(error.message, path=path) from error
+    return array, geometry

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from medprep.metrics.overlap import Summary
+from medprep.metrics.contrasts import Contrast
+from medprep.metrics.evaluation import CaseScore, Evaluation, LabelScore
 from medprep.reporting.quality import (
     CleaningRow,
     DataCheck,
@@ -22,6 +24,12 @@ from medprep.reporting.quality import (
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
+
+ERROR_COLOURS: Mapping[str, Colour] = MappingProxyType(
+    {"found": (86, 180, 233), "missed": (213, 94, 0), "extra": (240, 228, 66)}
+)
+"""What is in both, in the reference only, in the prediction only: three of Okabe and Ito's colours,
+apart in lightness too."""
 
 
 @dataclass(frozen=True)
@@ -133,76 +141,58 @@ class Training:
 
 
 @dataclass(frozen=True)
-class ScoreRow:
-    """How one organ of one case agrees with its reference.
+class ErrorPlane:
+    """A plane of a case with its errors in colour.
 
     Parameters
     ----------
-    dice
-        Volume Dice; None where the organ is in neither and so not scored.
-    slice_dice_empty_one, slice_dice_empty_skipped
-        Mean of the slices' Dice where an empty slice counts 1, or is left out.
-    empty_slices, slices
-        Slices with the organ in neither, of how many.
-    missing
-        There is no prediction: ``dice`` is what a missing one counts.
+    title
+        Which plane.
+    png
+        The picture.
+    width_mm
+        How much of the patient it shows.
     """
 
-    case: str
-    organ: str
-    dice: float | None
-    slice_dice_empty_one: float | None = None
-    slice_dice_empty_skipped: float | None = None
-    empty_slices: int = 0
-    slices: int = 0
-    missing: bool = False
+    title: str
+    png: bytes
+    width_mm: float
 
 
 @dataclass(frozen=True)
-class OrganScore:
-    """One organ over all cases: volume Dice, both means of slices, and what was left out.
+class ErrorMap:
+    """Planes through an error, and the slice it is in: counted from 1 along the first axis."""
 
-    A ``region`` is several organs together; it is not counted once more in the headline.
-    """
-
-    organ: str
-    dice: Summary
-    slice_dice_empty_one: Summary
-    slice_dice_empty_skipped: Summary
-    missing: int
-    empty_in_both: int
-    region: bool = False
+    planes: tuple[ErrorPlane, ...]
+    slice_number: int
 
 
 @dataclass(frozen=True)
-class ScoreTable:
-    """The scores of one run.
+class WorstCase:
+    """An organ of a case that scored badly, and a look at it."""
+
+    case: CaseScore
+    label: LabelScore
+    errors: ErrorMap
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """The scores of one model.
 
     Parameters
     ----------
-    run
-        Name of the model.
-    fold
-        Whose cases were scored: ``test`` or ``val``.
-    reference
-        Which labels they were scored against: ``extracted`` or ``cleaned``.
-    convention
-        What a missing organ does to a volume Dice, in words.
-    patients
-        How many were scored.
-    rows
-        One for each case and organ.
-    organs
-        One for each organ.
+    evaluation
+        All its scored cases.
+    conventions
+        How its numbers came to be, a sentence each.
+    worst
+        Some of its worst cases, the worst first.
     """
 
-    run: str
-    fold: str
-    reference: str
-    convention: str
-    patients: int
-    rows: tuple[ScoreRow, ...]
-    organs: tuple[OrganScore, ...]
+    evaluation: Evaluation
+    conventions: tuple[str, ...]
+    worst: tuple[WorstCase, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,9 +218,15 @@ class ReportData:
     overlays
         Some of these cases, large.
     scores
-        One for each scored run; the first one is the report's headline.
+        One for each scored model.
+    contrasts
+        Every two of them beside each other.
+    score_notes
+        What of the scores is not shown and why; one sentence each.
     commands
         Lines that repeat the work, the source's path left out.
+    hashes
+        SHA-256 of files, named relative to the workspace.
     versions
         Program to version.
     """
@@ -251,6 +247,9 @@ class ReportData:
     thumbnails: tuple[Thumbnail, ...] = ()
     overlays: tuple[Overlay, ...] = ()
     training: tuple[Training, ...] = ()
-    scores: tuple[ScoreTable, ...] = ()
+    scores: tuple[ModelScores, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
+    score_notes: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

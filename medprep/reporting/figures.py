@@ -1,43 +1,23 @@
-"""Figures as PNG bytes and pixels: equal numbers give equal bytes, whatever the user's settings."""
+"""Figures of training and prediction, as PNG bytes and as pixels."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from io import BytesIO
-from math import floor
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import LabelError
-from medprep.reporting.data import Colour, LogRow, ScoreRow, ScoreTable
+from medprep.reporting.data import Colour, LogRow
+from medprep.reporting.drawing import new_figure, plain_style, png_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-_INK, _QUIET, _GRID = "#1f2933", "#52606d", "#dde2e7"
 _LOSS, _DICE = "#0072b2", "#d55e00"
-_STYLE = {
-    "axes.edgecolor": _QUIET,
-    "axes.grid": True,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 9.5,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.7,
-    "savefig.dpi": 200,
-    "text.color": _INK,
-    "text.parse_math": False,  # a dollar in an organ's name is a dollar
-    "xtick.color": _QUIET,
-    "ytick.color": _QUIET,
-}
-_WIDTH_INCH = 4.8
-_BOX_FROM = 5
-"""Cases that a box needs: quartiles of fewer are not worth a picture."""
+_LOW = 0.3
+"""A Dice below this has its number above it: below there is no room."""
 _TINT = 0.45
 """Share of a label's colour in a tinted pixel: the tissue below still shows."""
 
@@ -58,8 +38,8 @@ def training_curve(rows: Sequence[LogRow]) -> bytes:
     """
     losses = [(row.step, row.loss) for row in rows if row.loss is not None]
     scores = [(row.step, row.dice) for row in rows if row.dice is not None]
-    with _plain_style():
-        figure = _figure(3.6 if scores else 2.4)
+    with plain_style():
+        figure = new_figure(3.6 if scores else 2.4)
         panels = figure.subplots(2 if scores else 1, 1, sharex=True, squeeze=False)[:, 0]
         _line(panels[0], losses, _LOSS, "Loss")
         if scores:
@@ -69,44 +49,13 @@ def training_curve(rows: Sequence[LogRow]) -> bytes:
             panels[1].annotate(
                 f"{best[1]:.3f} at step {best[0]}",
                 best,
-                xytext=(0, -16),
+                xytext=(0, -16 if best[1] > _LOW else 8),
                 textcoords="offset points",
                 ha="right" if best[0] > max(step for step, _ in scores) / 2 else "left",
             )
             panels[1].set_ylim(0, 1)
         panels[-1].set_xlabel("Step")
-        return _png(figure)
-
-
-def dice_strip(table: ScoreTable) -> bytes:
-    """Draw every case's volume Dice, one strip for each organ.
-
-    From five cases on a box shows the quartiles and the median, its whiskers all of the range. A
-    missing prediction is a cross; what is not scored is not drawn. The axis ends at 1 and begins
-    below the lowest score.
-
-    Returns
-    -------
-    bytes
-        A PNG without date or program name.
-    """
-    strips = [
-        (one.organ, [row for row in table.rows if row.organ == one.organ and row.dice is not None])
-        for one in table.organs
-    ]
-    lowest = min((row.dice or 0.0 for _, rows in strips for row in rows), default=0.0)
-    with _plain_style():
-        figure = _figure(0.9 + 0.55 * max(1, len(strips)))
-        axes = figure.subplots()
-        for place, (_, rows) in enumerate(strips):
-            _strip(axes, place, rows)
-        axes.set_xlim(max(0.0, floor(lowest * 10 - 0.2) / 10) - 0.01, 1.01)
-        axes.set_ylim(len(strips) - 0.4, -0.6)
-        axes.set_yticks(range(len(strips)), [organ.replace("_", " ") for organ, _ in strips])
-        axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("Volume Dice, one dot for each case")
-        return _png(figure)
+        return png_of(figure)
 
 
 def triple(
@@ -172,40 +121,3 @@ def _line(axes: Axes, points: Sequence[tuple[int, float]], colour: str, name: st
     steps, values = [step for step, _ in points], [value for _, value in points]
     axes.plot(steps, values, color=colour, linewidth=1.4)
     axes.set_ylabel(name)
-
-
-def _strip(axes: Axes, place: int, rows: Sequence[ScoreRow]) -> None:
-    values = sorted(row.dice for row in rows if row.dice is not None and not row.missing)
-    if len(values) >= _BOX_FROM:
-        low, median, high = np.percentile(values, (25, 50, 75))
-        axes.plot([values[0], values[-1]], [place, place], color=_QUIET, linewidth=1)
-        axes.barh(place, high - low, 0.5, low, color="white", edgecolor=_QUIET, zorder=1.5)
-        axes.plot([median, median], [place - 0.25, place + 0.25], color=_INK, linewidth=2)
-    # Neighbours in rank stand apart, so equal scores do not hide each other.
-    heights = [place + (-0.13, 0.0, 0.13)[rank % 3] for rank in range(len(values))]
-    axes.plot(values, heights, "o", color=_LOSS, markersize=5, alpha=0.75, markeredgewidth=0)
-    missing = [row.dice for row in rows if row.dice is not None and row.missing]
-    axes.plot(missing, [place] * len(missing), "x", color=_DICE, markersize=7, markeredgewidth=2)
-
-
-def _figure(height_inch: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(_WIDTH_INCH, height_inch), layout="constrained")
-
-
-def _png(figure: Figure) -> bytes:
-    content = BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
-    return content.getvalue()
-
-
-@contextlib.contextmanager
-def _plain_style() -> Iterator[None]:
-    """Draw by our settings alone; the user's own are back afterwards."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        yield

@@ -6,11 +6,9 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import fmean
 from typing import TYPE_CHECKING
 
-from medprep.metrics.overlap import SLICE_CONVENTIONS
-from medprep.reporting.data import ReportData, ScoreRow, ScoreTable, SeriesRow
+from medprep.reporting.data import ERROR_COLOURS, ReportData, SeriesRow
 from medprep.reporting.quality_tables import (
     cleaning_of,
     findings_of,
@@ -18,30 +16,17 @@ from medprep.reporting.quality_tables import (
     outlying,
     sizes_of,
 )
+from medprep.reporting.scores import METHODS, NOTHING, is_share, named, written
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _FOLD_WORDS = {"train": "training", "val": "validation", "test": "test", "": "without labels"}
 _KIND_WORDS = {"alignment": "mask on picture", "sides": "left and right", "geometry": "grid"}
-_NOTHING = "–"
 _WORST = 20
 """Rows of a Dice table that stand open; the others are folded away below them."""
 _OPEN = 30
 """Rows of any other table that stand open; a longer one is folded away whole."""
-
-
-@dataclass(frozen=True)
-class _Headline:
-    """The one number at the top: the mean of the organs' mean Dice.
-
-    ``missing`` is the number of cases without a prediction.
-    """
-
-    dice: float
-    organs: int
-    missing: int
-    table: ScoreTable
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,8 @@ def render(data: ReportData) -> str:
         connection, and says so to the browser (Content-Security-Policy). Equal data give equal
         text.
     """
-    from medprep.reporting.figures import dice_strip, training_curve
+    from medprep.reporting.figures import training_curve
+    from medprep.reporting.score_view import scores_view
 
     labels = label_rows(data)
     return (
@@ -76,7 +62,6 @@ def render(data: ReportData) -> str:
         .get_template("report.html.j2")
         .render(
             data=data,
-            headline=_headline(data.scores),
             series=_series_map(data.series),
             patients=_patients_by_fold(data.series),
             found=findings_of(data.check),
@@ -86,8 +71,8 @@ def render(data: ReportData) -> str:
             cleaning=cleaning_of(data),
             large={one.case: number for number, one in enumerate(data.overlays, 1)},
             training=[(one, training_curve(one.log) if one.log else b"") for one in data.training],
-            scores=[(one, _worst_first(one.rows), dice_strip(one)) for one in data.scores],
-            slice_conventions=SLICE_CONVENTIONS,
+            scored=scores_view(data),
+            errors=ERROR_COLOURS,
             worst=_WORST,
             limit=_OPEN,
         )
@@ -107,14 +92,21 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        score=lambda value: _NOTHING if value is None else f"{value:.4f}",
-        ml=lambda value: _NOTHING if value is None else f"{value:,.1f}",
+        score=lambda value: NOTHING if value is None else f"{value:.4f}",
+        ml=lambda value: NOTHING if value is None else f"{value:,.1f}",
         grey=_grey,
-        count=lambda value: _NOTHING if value is None else f"{value:,}",
+        count=lambda value: NOTHING if value is None else f"{value:,}",
         organ=lambda name: name.replace("_", " "),
         kind=lambda name: _KIND_WORDS.get(name, name),
         affected=_affected,
         fold=lambda name: _FOLD_WORDS.get(name, name),
+        written=written,
+        named=named,
+        method=METHODS.__getitem__,
+        share=is_share,
+        signed=lambda value, metric: f"{'+' if (value or 0) > 0 else ''}{written(value, metric)}",
+        effect=lambda value: NOTHING if value is None else f"{value:+.2f}",
+        chance=_chance,
         picture=lambda png: "data:image/png;base64," + b64encode(png).decode(),
     )
     return environment
@@ -133,28 +125,15 @@ def _affected(cases: Mapping[str, int]) -> str:
 def _grey(value: float | None) -> str:
     """Write a grey value with four digits, or more where it is above 1000."""
     if value is None:
-        return _NOTHING
+        return NOTHING
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _headline(scores: Sequence[ScoreTable]) -> _Headline | None:
-    if not scores:
-        return None
-    first = scores[0]
-    single = [one for one in first.organs if not one.region]
-    means = [one.dice.mean for one in single if one.dice.mean is not None]
-    missing = len({row.case for row in first.rows if row.missing})
-    return _Headline(fmean(means), len(means), missing, first) if means else None
-
-
-def _worst_first(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """Sort by Dice, missing predictions before all, what is not scored behind all."""
-
-    def badness(row: ScoreRow) -> tuple[bool, bool, float, str, str]:
-        score = 0.0 if row.dice is None else row.dice
-        return row.dice is None, not row.missing, score, row.case, row.organ
-
-    return sorted(rows, key=badness)
+def _chance(value: float | None) -> str:
+    """Write a p with three places, or as below 0.001."""
+    if value is None:
+        return NOTHING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _series_map(rows: Sequence[SeriesRow]) -> _SeriesMap:
@@ -165,7 +144,7 @@ def _series_map(rows: Sequence[SeriesRow]) -> _SeriesMap:
     cells = [_series_cells(row) for row in rows]
     same = {n for n in range(1, len(header)) if len({line[n] for line in cells}) == 1 < len(cells)}
     return _SeriesMap(
-        [(header[n], cells[0][n]) for n in sorted(same) if cells[0][n] != _NOTHING],
+        [(header[n], cells[0][n]) for n in sorted(same) if cells[0][n] != NOTHING],
         [name for n, name in enumerate(header) if n not in same],
         [
             (row.fold, [cell for n, cell in enumerate(line) if n not in same])
@@ -175,18 +154,18 @@ def _series_map(rows: Sequence[SeriesRow]) -> _SeriesMap:
 
 
 def _series_cells(row: SeriesRow) -> list[str]:
-    shape = _NOTHING if row.shape is None else " × ".join(map(str, row.shape))
-    spacing = _NOTHING if row.shape is None else "unknown"
+    shape = NOTHING if row.shape is None else " × ".join(map(str, row.shape))
+    spacing = NOTHING if row.shape is None else "unknown"
     if row.spacing_mm is not None:
         spacing = " × ".join(f"{one:.4g}" for one in row.spacing_mm)
     return [
         row.case,
         row.patient,
-        row.sequence or _NOTHING,
-        row.modality or _NOTHING,
+        row.sequence or NOTHING,
+        row.modality or NOTHING,
         shape,
         spacing,
-        row.orientation or _NOTHING,
+        row.orientation or NOTHING,
         "yes" if row.labelled else "no",
     ]
 

@@ -32,22 +32,11 @@ def outlined(plane: Plane, scale: float, colours: Mapping[int, Colour], thicknes
         Of the outlines, in pixels; a dark rim comes on top.
     """
     cv2 = load_cv2()
-    height, width = (max(2, round(side * scale)) for side in plane.size_mm)
-    larger = height * width > plane.grey.size
-    grey = cv2.resize(
-        np.ascontiguousarray(plane.grey),
-        (width, height),
-        interpolation=cv2.INTER_LINEAR if larger else cv2.INTER_AREA,
-    )
-    canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    canvas = _enlarged(plane, scale)
     outlines = {}
     for label in np.unique(plane.labels[plane.labels > 0]).tolist():
         # Nearest: an outline shows the voxels as they are, steps between slices included.
-        mask = cv2.resize(
-            (plane.labels == label).astype(np.uint8),
-            (width, height),
-            interpolation=cv2.INTER_NEAREST,
-        )
+        mask = _stepped((plane.labels == label).astype(np.uint8), canvas)
         outlines[label] = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
     # A line of one pixel would be all edge: smoothed, nothing of its colour is left.
     kind = cv2.LINE_AA if thickness > 1 else cv2.LINE_8
@@ -56,6 +45,45 @@ def outlined(plane: Plane, scale: float, colours: Mapping[int, Colour], thicknes
     for label, found in outlines.items():
         cv2.drawContours(canvas, found, -1, colours[label], thickness, kind)
     return np.asarray(canvas, np.uint8)
+
+
+def tinted(plane: Plane, scale: float, tints: Mapping[int, tuple[Colour, float]]) -> Pixels:
+    """Draw a plane with its labels filled.
+
+    Parameters
+    ----------
+    plane, scale
+        As `outlined` takes them.
+    tints
+        Colour of each label in it, and the share of it in a pixel: the rest is the picture's grey.
+    """
+    canvas = _enlarged(plane, scale)
+    labels = _stepped(plane.labels.astype(np.uint8), canvas)
+    for label, (colour, share) in tints.items():
+        inside = labels == label
+        mixed = (1 - share) * canvas[inside] + share * np.asarray(colour, np.float32)
+        canvas[inside] = np.rint(mixed)
+    return canvas
+
+
+def _enlarged(plane: Plane, scale: float) -> Pixels:
+    """Give the picture in so many pixels per millimetre."""
+    cv2 = load_cv2()
+    height, width = (max(2, round(side * scale)) for side in plane.size_mm)
+    larger = height * width > plane.grey.size
+    grey = cv2.resize(
+        np.ascontiguousarray(plane.grey),
+        (width, height),
+        interpolation=cv2.INTER_LINEAR if larger else cv2.INTER_AREA,
+    )
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _stepped(labels: NDArray[np.uint8], canvas: Pixels) -> NDArray[np.uint8]:
+    """Give labels in the size of a canvas."""
+    cv2 = load_cv2()
+    size = (canvas.shape[1], canvas.shape[0])
+    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def paste(canvas: Pixels, pixels: Pixels, top: int, left: int) -> None:

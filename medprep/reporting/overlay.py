@@ -165,15 +165,19 @@ def _laid_out(panels: Sequence[tuple[Plane, Pixels]], legend: _Legend) -> Pixels
 
 def _labelled(plane: Plane, top: int, left: int, height: int, width: int) -> list[Words]:
     """Letter the sides of a plane and say which one it is."""
+    words = shortened(plane.title, width - 4, 12)
+    line = Words(words, left + 4, top + height + 4, size=12, colour=_QUIET)
+    return [line, *sides(plane, top, left, height, width)]
+
+
+def sides(plane: Plane, top: int, left: int, height: int, width: int) -> list[Words]:
+    """Give the letters of a plane's sides, each at its edge; none where the grid is unknown."""
     middle, across = top + height // 2, left + width // 2
     up, down, first, last = plane.ends
-    words = f"{plane.name}, {plane.place}" if plane.name else plane.place
-    words = shortened(words, width - 4, 12)
-    lines = [Words(words, left + 4, top + height + 4, size=12, colour=_QUIET)]
     places = [(first, left + 6, middle, "lm"), (last, left + width - 6, middle, "rm")]
     if height >= _TALL:
         places += [(up, across, top + 4, "ma"), (down, across, top + height - 4, "md")]
-    return lines + [Words(t, x, y, a, bold=True) for t, x, y, a in places if t]
+    return [Words(t, x, y, a, bold=True) for t, x, y, a in places if t]
 
 
 def _written(canvas: Pixels, legend: _Legend, top: int, left: int) -> list[Words]:

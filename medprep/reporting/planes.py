@@ -6,6 +6,7 @@ the viewer's left. Sagittal planes show the patient from the left: anterior is o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,11 @@ class Plane:
     labels: NDArray[Any]
     spacing_mm: tuple[float, float]
     ends: tuple[str, str, str, str]
+
+    @property
+    def title(self) -> str:
+        """Which plane it is."""
+        return f"{self.name}, {self.place}" if self.name else self.place
 
     @property
     def size_mm(self) -> tuple[float, float]:
@@ -127,20 +133,67 @@ def planes_of(
         If shapes differ, or the window is empty.
     """
     _require_fitting(picture, labels, geometry, window)
-    view, centre = view_of(geometry), _centre(labels)
+    whole = tuple(slice(0, length) for length in labels.shape)
+    return _cut(picture, labels, geometry, window, _centre(labels), whole)
+
+
+def planes_through(
+    picture: NDArray[Any],
+    labels: NDArray[Any],
+    geometry: Geometry | None,
+    window: tuple[float, float],
+    voxel: Sequence[int],
+    box: Sequence[slice],
+) -> list[Plane]:
+    """Cut the axial, coronal and sagittal plane through a voxel, and of these what is in a box.
+
+    Parameters
+    ----------
+    picture, labels, geometry, window
+        As `planes_of` takes them.
+    voxel
+        Slice, row and column.
+    box
+        Start and stop on each axis; the voxel is inside.
+
+    Returns
+    -------
+    list of Plane
+        In that order, without planes that are one voxel thin. Their places are those of the whole
+        array.
+
+    Raises
+    ------
+    LabelError, GeometryError
+        As `planes_of`.
+    """
+    _require_fitting(picture, labels, geometry, window)
+    return _cut(picture, labels, geometry, window, voxel, box)
+
+
+def _cut(
+    picture: NDArray[Any],
+    labels: NDArray[Any],
+    geometry: Geometry | None,
+    window: tuple[float, float],
+    voxel: Sequence[int],
+    box: Sequence[slice],
+) -> list[Plane]:
+    view, shape = view_of(geometry), labels.shape
+    picture, labels = picture[tuple(box)], labels[tuple(box)]
+    spacing = (1.0, 1.0, 1.0) if geometry is None else geometry.spacing_mm
     found = []
     for name, fixed in _ACROSS.items():
         down, across = (axis for axis in range(3) if axis != fixed)
         if min(labels.shape[view.axes[down]], labels.shape[view.axes[across]]) < 2:
             continue
-        spacing = (1.0, 1.0, 1.0) if geometry is None else geometry.spacing_mm
         ends = ("", "", "", "") if geometry is None else (*_ENDS[down], *_ENDS[across])
         axis = view.axes[fixed]
-        number, count = centre[axis], labels.shape[axis]
+        number = voxel[axis] - box[axis].start
         found.append(
             Plane(
                 name if geometry is not None else "",
-                f"{_NAMES[axis]} {number + 1} of {count}",
+                f"{_NAMES[axis]} {voxel[axis] + 1} of {shape[axis]}",
                 to_grey(_turned(picture, view, fixed, number), window),
                 _turned(labels, view, fixed, number),
                 (spacing[view.axes[down]], spacing[view.axes[across]]),

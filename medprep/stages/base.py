@@ -16,7 +16,7 @@ from medprep.workspace.workspace import Workspace
 log = logging.getLogger("medprep")
 
 CHAIN = (
-    "split", "convert", "extract", "clean", "check", "augment", "train", "predict", "dice",
+    "split", "convert", "extract", "clean", "check", "augment", "train", "predict", "evaluate",
     "report",
 )  # fmt: skip
 """The stages in the order in which they may stand in one line."""

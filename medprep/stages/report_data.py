@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from hashlib import sha256
 
 from medprep.colours import colours_of
-from medprep.metrics.overlap import Summary as ScoreSummary
 from medprep.reporting.data import (
     Dataset,
     FailedCase,
     FoldRow,
-    OrganScore,
     ReportData,
-    ScoreRow,
-    ScoreTable,
     SeriesRow,
     Training,
 )
@@ -23,6 +19,7 @@ from medprep.stages import leak_gate
 from medprep.stages.base import names_of
 from medprep.stages.check import CHECK_SET
 from medprep.stages.report_quality import gather_quality
+from medprep.stages.report_scores import gather_scores
 from medprep.stages.tables import read_log, repeat_command
 from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.workspace import Workspace
@@ -36,7 +33,7 @@ def gather(workspace: Workspace, version: str) -> ReportData:
     database = workspace.database
     rows = database.cases()
     made = {stage: workspace.current(stage) for stage in _STAGES}
-    quality = gather_quality(workspace, made)
+    quality, scores = gather_quality(workspace, made), gather_scores(workspace, made)
     return ReportData(
         title=str(meta["preset"]),
         version=version,
@@ -55,8 +52,11 @@ def gather(workspace: Workspace, version: str) -> ReportData:
         thumbnails=quality.thumbnails,
         overlays=quality.overlays,
         training=tuple(_training(workspace, one) for one in made["train"].values()),
-        scores=_scores(workspace, made["train"]),
+        scores=scores.models,
+        contrasts=scores.contrasts,
+        score_notes=scores.notes,
         commands=(repeat_command(workspace, "SOURCE"),),
+        hashes=_hashes(workspace, made["train"]),
         versions=database.steps()["report"].versions,
     )
 
@@ -127,39 +127,17 @@ def _training(workspace: Workspace, artifact: Artifact) -> Training:
     )
 
 
-def _scores(workspace: Workspace, trained: Mapping[str, Artifact]) -> tuple[ScoreTable, ...]:
-    tables = []
-    scored = {subject.split("/")[0] for subject in workspace.current("dice")}
-    for run in trained:
-        path = workspace.layout.metrics(run, ".json")
-        if run in scored and path.is_file():
-            tables.append(_score_table(json.loads(path.read_text())))
-    return tuple(tables)
-
-
-def _score_table(record: dict[str, Any]) -> ScoreTable:
-    kinds = ("dice", "slice_dice_empty_one", "slice_dice_empty_skipped")
-    columns = (*kinds, "empty_slices", "slices", "missing")
-    rows = tuple(
-        ScoreRow(row["case"], row["organ"], **{name: row[name] for name in columns if name in row})
-        for row in record["rows"]
-    )
-    organs = tuple(
-        OrganScore(
-            organ=one["organ"],
-            **{kind: ScoreSummary(**one[kind]) for kind in kinds},
-            missing=one["missing"],
-            empty_in_both=one["empty_in_both"],
-            region=one["region"],
-        )
-        for one in record["organs"]
-    )
-    return ScoreTable(
-        record["run"],
-        record["fold"],
-        record["reference"],
-        record["convention"],
-        record["patients"],
-        rows,
-        organs,
-    )
+def _hashes(workspace: Workspace, runs: Collection[str]) -> dict[str, str]:
+    """Give the SHA-256 of the split, of each model's weights and of its scores."""
+    layout = workspace.layout
+    found = {}
+    for run in runs:
+        told = layout.model(run) / "model.json"
+        if told.is_file():
+            weights = layout.relative(layout.model(run) / "model.safetensors")
+            found[weights] = json.loads(told.read_text("utf-8"))["sha256"]
+    paths = [layout.root / "splits.json", *(layout.metrics(run, ".json") for run in runs)]
+    for path in paths:
+        if path.is_file():
+            found[layout.relative(path)] = sha256(path.read_bytes()).hexdigest()
+    return found

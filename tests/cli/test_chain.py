@@ -60,7 +60,7 @@ def test_the_whole_chain(parsed: Any) -> None:
     line = "split S convert extract-liver clean augment --copies 3 train dice report"
     stages, _ = parsed(*line.split())
     assert names(stages) == [
-        "split", "convert", "extract", "clean", "augment", "train", "dice", "report",
+        "split", "convert", "extract", "clean", "augment", "train", "evaluate", "report",
     ]  # fmt: skip
     assert stages[2].organ == ("liver",)
     assert stages[4].copies == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,19 +13,11 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from medprep.errors import LabelError
-from medprep.metrics.overlap import summarise
-from medprep.reporting.data import LogRow, OrganScore, ScoreRow, ScoreTable
-from medprep.reporting.figures import dice_strip, training_curve, triple
+from medprep.reporting.data import LogRow
+from medprep.reporting.figures import training_curve, triple
 
 COLOURS = ((0, 0, 0), (250, 10, 20), (30, 240, 50))
 LOG = tuple(LogRow(n, 1 / n, n / 20 if n % 5 == 0 else None) for n in range(1, 21))
-ROWS = tuple(ScoreRow(f"p{n}", "liver", 0.8 + n / 50) for n in range(7))
-
-
-def scores(rows: tuple[ScoreRow, ...], *organs: str) -> ScoreTable:
-    nothing = summarise([])
-    summaries = tuple(OrganScore(name, nothing, nothing, nothing, 0, 0) for name in organs)
-    return ScoreTable("run", "test", "extracted", "", len(rows), rows, summaries)
 
 
 def chunks(png: bytes) -> list[bytes]:
@@ -45,26 +36,18 @@ def pixels(png: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-DRAWN: list[Callable[[], bytes]] = [
-    lambda: training_curve(LOG),
-    lambda: dice_strip(scores(ROWS, "liver")),
-]
-
-
-@pytest.mark.parametrize("draw", DRAWN)
-def test_equal_numbers_give_equal_bytes_without_names_or_dates(draw: Callable[[], bytes]) -> None:
-    first = draw()
-    assert first == draw()
+def test_equal_numbers_give_equal_bytes_without_names_or_dates() -> None:
+    first = training_curve(LOG)
+    assert first == training_curve(LOG)
     assert set(chunks(first)) <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
 
 
-@pytest.mark.parametrize("draw", DRAWN)
-def test_settings_of_the_user_change_nothing_and_stay(draw: Callable[[], bytes]) -> None:
+def test_settings_of_the_user_change_nothing_and_stay() -> None:
     import matplotlib
 
-    plain = draw()
+    plain = training_curve(LOG)
     with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30}):
-        assert draw() == plain
+        assert training_curve(LOG) == plain
         assert matplotlib.rcParams["font.size"] == 30
 
 
@@ -80,30 +63,6 @@ def test_curve_without_validation_has_one_panel() -> None:
 
 def test_curve_of_nothing_is_empty_axes() -> None:
     assert chunks(training_curve(()))[0] == b"IHDR"
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        (),
-        (ScoreRow("p", "liver", None),),
-        (ScoreRow("p", "liver", 0.0, missing=True),),
-        ROWS[:2],
-    ],
-)
-def test_strip_of_few_or_no_scores(rows: tuple[ScoreRow, ...]) -> None:
-    assert chunks(dice_strip(scores(rows, "liver")))[0] == b"IHDR"
-    assert chunks(dice_strip(scores(rows)))[0] == b"IHDR"
-
-
-def test_strip_marks_a_missing_prediction_apart() -> None:
-    given, gone = ScoreRow("p", "liver", 0.0), ScoreRow("p", "liver", 0.0, missing=True)
-    assert dice_strip(scores((given,), "liver")) != dice_strip(scores((gone,), "liver"))
-
-
-def test_strip_takes_a_dollar_for_a_dollar() -> None:
-    rows = (ScoreRow("p", r"$\frac$", 0.5),)
-    assert chunks(dice_strip(scores(rows, r"$\frac$")))[0] == b"IHDR"
 
 
 SLICES = st.tuples(st.integers(1, 8), st.integers(1, 8)).flatmap(

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_scores import evaluation, label
 from page import Page
 
-from medprep.metrics.overlap import EMPTY_CONVENTION, SLICE_CONVENTIONS, summarise
+from medprep.metrics.comparison import compare
+from medprep.metrics.contrasts import Contrast
 from medprep.reporting.data import (
     Dataset,
+    ErrorMap,
+    ErrorPlane,
     FailedCase,
     FoldRow,
     LogRow,
-    OrganScore,
+    ModelScores,
     ReportData,
-    ScoreRow,
-    ScoreTable,
     SeriesRow,
     Training,
+    WorstCase,
 )
 from medprep.reporting.html import render
 from medprep.reporting.quality import (
@@ -37,33 +39,26 @@ from medprep.reporting.quality import (
 PIXEL = b"\x89PNG\r\n\x1a\n"
 
 
-def table(rows: tuple[ScoreRow, ...], **changes: object) -> ScoreTable:
-    organs = tuple(
-        OrganScore(
-            organ,
-            summarise([r.dice for r in rows if r.organ == organ and r.dice is not None]),
-            summarise([]),
-            summarise([]),
-            sum(r.missing for r in rows if r.organ == organ),
-            sum(r.dice is None for r in rows if r.organ == organ),
-        )
-        for organ in dict.fromkeys(row.organ for row in rows)
-    )
-    made = ScoreTable("run-1", "test", "extracted", EMPTY_CONVENTION, 2, rows, organs)
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-SCORES = (
-    ScoreRow("p1", "liver", 0.91234, 0.95, 0.85, 3, 12),
-    ScoreRow("p2", "liver", 0.71111, 0.81, 0.61, 4, 13),
-    ScoreRow("p1", "left_kidney", None, 1.0, None, 12, 12),
-    ScoreRow("p2", "left_kidney", 0.0, missing=True),
-)
+def scores_of(name: str) -> ModelScores:
+    """Give scores in which every free text is ``name``."""
+    one = evaluation(
+        {
+            f"p1{name}": [label(name, 0.9, voxels=(9, 9, 8), slices=(0.5, None, 0.75))],
+            f"p2{name}": [label(name, 0.0, state="missing")],
+        },
+        name, fold=name, reference=name, definition=name, says=name, extra=(name,),
+        failed={name: name}, leaks=name,
+    )  # fmt: skip
+    one = replace(one, cases=(replace(one.cases[0], notes=(name,)), *one.cases[1:]))
+    errors = ErrorMap((ErrorPlane(name, PIXEL, 90.0),), 1)
+    worst = WorstCase(one.cases[0], one.cases[0].labels[0], errors)
+    return ModelScores(one, (name,), (worst,))
 
 
 def full(name: str = "plain") -> ReportData:
     """Give a report with every section, every free text of it being ``name``."""
-    rows = tuple(replace(row, case=f"{row.case}{name}", organ=name + row.organ) for row in SCORES)
+    scored = scores_of(name)
+    found = compare({"a": 0.5, "b": 0.25}, {"a": 0.25, "b": 0.5}, "high")
     return ReportData(
         title=name,
         version=name,
@@ -84,15 +79,18 @@ def full(name: str = "plain") -> ReportData:
         thumbnails=(Thumbnail(name, PIXEL, (name,)),),
         overlays=(Overlay(name, name, PIXEL),),
         training=(Training(name, 500, 400, 0.8765, name, (LogRow(1, 2.0, 0.5),), {name: name}),),
-        scores=(table(rows, run=name, reference=name, convention=name),),
+        scores=(scored,),
+        contrasts=(Contrast(name, "dice", name, name, found, 0.5),),
+        score_notes=(name,),
         commands=(name,),
+        hashes={name: name},
         versions={name: name},
     )
 
 
 ALL = [
     "source", "series", "split", "check", "leaks", "pictures", "labels", "cleaning", "training",
-    "dice", "failed", "repeat",
+    "scores", "comparison", "failed", "repeat",
 ]  # fmt: skip
 
 
@@ -151,64 +149,6 @@ def test_nothing_is_fetched_and_nothing_runs() -> None:
     policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
     assert policy is not None
     assert policy.startswith("default-src 'none';")
-
-
-def test_score_rows_worst_first_with_the_numbers_of_the_data() -> None:
-    page = Page(render(replace(full(), scores=(table(SCORES),))))
-    start = page.rows.index(
-        ["Case", "Organ", "Volume Dice", "Mean of slices,empty = 1"]
-        + ["Mean of slices,empty left out", "Empty slices"]
-    )
-    assert page.rows[start + 1 : start + 5] == [
-        ["p2", "left kidney", "0.0000", "no prediction: counted as this"],
-        ["p2", "liver", "0.7111", "0.8100", "0.6100", "4 of 13"],
-        ["p1", "liver", "0.9123", "0.9500", "0.8500", "3 of 12"],
-        ["p1", "left kidney", "not scored", "1.0000", "–", "12 of 12"],
-    ]
-
-
-def test_all_rows_are_there_however_many() -> None:
-    many = tuple(ScoreRow(f"p{n}", "liver", n / 100) for n in range(100))
-    page = Page(render(replace(full(), scores=(table(many),))))
-    shown = [row[0] for row in page.rows if row[1:2] == ["liver"]]
-    assert shown == [f"p{n}" for n in range(100)]
-    assert "The other 80 rows" in page.text
-
-
-def test_organ_summary_has_the_numbers_of_the_data() -> None:
-    page = Page(render(replace(full(), scores=(table(SCORES),))))
-    assert ["liver", "0.8117", "0.1423", "0.8117", "2", "0", "0", "–", "–"] in page.rows
-    assert ["left kidney", "0.0000", "–", "0.0000", "1", "1", "1", "–", "–"] in page.rows
-
-
-def test_headline_names_fold_patients_reference_and_convention() -> None:
-    page = Page(render(replace(full(), scores=(table(SCORES),))))
-    words = " ".join(page.text.split())
-    assert "0.406 Mean volume Dice of 2 organs on the test fold: 2 patients," in words
-    assert "against the extracted labels; run run-1" in words
-    assert "1 case has no prediction and counts as 0." in words
-    assert f"Convention: {EMPTY_CONVENTION}." in words
-    for meaning in SLICE_CONVENTIONS.values():
-        assert meaning in words
-
-
-@pytest.mark.parametrize("fold", ["test", "val"])
-def test_validation_scores_are_marked(fold: str) -> None:
-    page = Page(render(replace(full(), scores=(table(SCORES, fold=fold),))))
-    assert ("chose the weights, so" in page.text) == (fold == "val")
-
-
-def test_headline_is_of_the_first_run() -> None:
-    other = table((ScoreRow("p1", "liver", 0.1),), run="other")
-    page = Page(render(replace(full(), scores=(table(SCORES[:1]), other))))
-    assert "0.912" in page.words
-    assert "0.100" not in page.words
-
-
-def test_no_headline_where_nothing_could_be_scored() -> None:
-    page = Page(render(replace(full(), scores=(table(SCORES[2:3]),))))
-    assert not [1 for tag, attrs in page.tags if attrs.get("class") == "headline"]
-    assert "dice" in page.sections
 
 
 def test_what_is_alike_in_all_cases_is_said_once() -> None:

@@ -74,7 +74,7 @@ def test_a_training_that_was_told_to_says_so_in_every_table(leaking: Path, tmp_p
     outcome = medprep.dice(workspace=work)
     assert "TRAINED ACROSS A LEAK" in said(outcome)
     record = json.loads((work / "metrics" / "unet2d-fold0.json").read_text())
-    assert "TRAINED ACROSS A LEAK" in record["leaks"]
+    assert "TRAINED ACROSS A LEAK" in record["evaluation"]["leaks"]
     rows = list(csv.DictReader((work / "metrics" / "unet2d-fold0.csv").open()))
     assert all("TRAINED ACROSS A LEAK" in row["leaks"] for row in rows)
     medprep.report(workspace=work)

@@ -38,11 +38,12 @@ def trained(tmp_path: Path) -> Path:
 def test_a_region_is_scored_beside_its_organs(trained: Path) -> None:
     medprep.dice(reference="cleaned", workspace=trained)
     record = json.loads((trained / "metrics" / "unet2d-fold0.json").read_text())
-    assert [(one["organ"], one["region"]) for one in record["organs"]] == [
+    labels = [one for case in record["evaluation"]["cases"] for one in case["labels"]]
+    assert [(one["organ"], one["region"]) for one in labels[:6]] == [
         ("liver", False), ("right_kidney", False), ("left_kidney", False), ("spleen", False),
         ("kidneys", True), ("left_and_right", True),
     ]  # fmt: skip
-    by_organ = {row["organ"]: row for row in record["rows"]}
+    by_organ = {one["organ"]: one for one in labels[:6]}
     for region, parts in (
         ("kidneys", ("right_kidney", "left_kidney")), ("left_and_right", ("liver", "spleen")),
     ):  # fmt: skip

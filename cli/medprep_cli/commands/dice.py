@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,21 +10,25 @@ from medprep_cli.chain import StageCommand
 from medprep_cli.options import shared_options
 
 if TYPE_CHECKING:
-    from medprep.stages.dice import Dice
+    from medprep.stages.evaluate import Evaluate
 
 
 @click.command(cls=StageCommand, name="dice", short_help="Score them, conventions named.")
-@click.option("--run", metavar="NAME", help="Which model.  [default: the one trained last]")
+@click.option(
+    "--run", multiple=True, metavar="NAME",
+    help="Which model; repeatable: several are compared.  [default: the one trained last]",
+)  # fmt: skip
 @click.option(
     "--reference", type=click.Choice(["extracted", "cleaned"]), default="extracted",
     show_default=True, help="Score against the labels as given, or after clean.",
 )  # fmt: skip
 @shared_options
-def command(**options: Any) -> Dice:
+def command(run: tuple[str, ...], reference: str) -> Evaluate:
     """Score the predictions of the test patients (else validation, marked) by Dice.
 
-    Training patients are never scored. A missing prediction counts as a failure.
+    Training patients are never scored. A missing prediction counts as a failure. The same as
+    `evaluate --metrics dice`.
     """
-    from medprep.stages.dice import Dice
+    from medprep.stages.evaluate import Evaluate
 
-    return Dice(**options)
+    return Evaluate(run, reference, ("dice",))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from medprep_cli.options import shared, shared_options
 def command(ctx: click.Context) -> None:
     """List the nets: parameters, what they demand of the input, the paper."""
     from medprep.models.registry import describe
-    from medprep_cli.show import table
+    from medprep.reporting.text import table
 
     found = describe()
     if shared(ctx).json:

@@ -49,7 +49,7 @@ def command(ctx: click.Context, source: Path, as_csv: bool) -> None:
 
 
 def _show(found: Survey) -> None:
-    from medprep_cli.show import table
+    from medprep.reporting.text import table
     from medprep_cli.show_tree import show_passed
 
     header = ["series", "", "modality", "slices", "rows", "columns", "spacing mm", "lies", "stored"]

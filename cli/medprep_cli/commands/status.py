@@ -16,7 +16,7 @@ from medprep_cli.options import shared, shared_options
 def command(ctx: click.Context, line: bool) -> None:
     """Say what is in the workspace: cases, folds, what is up to date, what failed."""
     from medprep.overview import status
-    from medprep_cli.show import table
+    from medprep.reporting.text import table
 
     found = status(shared(ctx).workspace)
     if shared(ctx).json:

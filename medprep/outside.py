@@ -1,0 +1,83 @@
+"""Commands that need no workspace as functions: same names, same options, same results.
+
+``jobs`` above 1 starts processes by "spawn", so a script that asks for them must guard its own
+start: ``if __name__ == "__main__":``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medprep.dicom.stacks import Gaps, Policy, Tilt
+from medprep.evaluations import run as evaluations
+from medprep.evaluations.options import EvaluateFolders
+from medprep.evaluations.run import FolderOutcome
+from medprep.progress import Progress
+from medprep.trees import run as trees
+from medprep.trees.options import ConvertTree, TreeFormat
+from medprep.trees.run import TreeOutcome
+from medprep.trees.survey import Survey, survey
+
+
+def convert_tree(
+    source: Path | str,
+    output: Path | str,
+    *,
+    format: TreeFormat = ConvertTree.format,
+    window: str = ConvertTree.window,
+    gaps: Gaps = "error",
+    tilt: Tilt = "error",
+    stack: bool = False,
+    colour: bool = False,
+    include: Sequence[str] = (),
+    id_key: str | None = None,
+    jobs: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TreeOutcome:
+    """Convert any DICOM tree into a folder, without a workspace; see `ConvertTree`."""
+    options = ConvertTree(
+        str(source), str(output), format, window, Policy(gaps, tilt), stack, colour,
+        tuple(include), id_key,
+    )  # fmt: skip
+    return trees.convert_tree(options, jobs=jobs, overwrite=overwrite, progress=progress)
+
+
+def scan(source: Path | str, *, include: Sequence[str] = ()) -> Survey:
+    """Say what a DICOM tree holds; nothing is written. Its names are under no key."""
+    return survey(Path(source), b"", include=tuple(include))
+
+
+def evaluate_folders(
+    reference: Path | str,
+    predicted: Path | str | Sequence[Path | str],
+    *,
+    metrics: Sequence[str] = (),
+    preset: str = EvaluateFolders.preset,
+    tolerance: Sequence[str] = (),
+    organs: str | None = None,
+    grid: Path | str | None = None,
+    spacing_mm: tuple[float, float, float] | None = None,
+    resample: bool = False,
+    patient_pattern: str | None = None,
+    output: Path | str | None = None,
+    jobs: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FolderOutcome:
+    """Score files that are in no workspace; see `EvaluateFolders`."""
+    several = [predicted] if isinstance(predicted, str | Path) else predicted
+    options = EvaluateFolders(
+        str(reference), tuple(map(str, several)), tuple(metrics), preset, tuple(tolerance), organs,
+        None if grid is None else str(grid), spacing_mm, resample, patient_pattern,
+        None if output is None else str(output),
+    )  # fmt: skip
+    return evaluations.evaluate_folders(options, jobs=jobs, overwrite=overwrite, progress=progress)
+
+
+def sample_data(folder: Path | str, *, seed: int = 2026) -> None:
+    """Write a made-up data set in the CHAOS layout into an empty folder."""
+    from medprep.sources.phantom import make_chaos
+
+    make_chaos(Path(folder), seed=seed)

@@ -1,0 +1,231 @@
+"""Score predictions of held-out patients, with every convention named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+from medprep.errors import LabelError, NothingDoneError, OptionError
+from medprep.evaluations.results import Results
+from medprep.execute import Failure
+from medprep.formats import nifti
+from medprep.metrics.evaluation import CaseScore, Evaluation, LabelScore
+from medprep.metrics.measures import Measures
+from medprep.stages.base import (
+    CaseResult,
+    Context,
+    Summary,
+    artifact_input,
+    names_of,
+    run_cases,
+    task,
+)
+from medprep.stages.predict import find_run, held_out
+from medprep.workspace.database import Artifact, CaseRow
+from medprep.workspace.layout import Layout
+from medprep.workspace.workspace import Workspace
+
+_VERSION = 1
+_MADE_BY = {"extracted": "extract", "cleaned": "clean"}
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Options of ``evaluate``, and of ``dice``, which asks for that metric alone.
+
+    Parameters
+    ----------
+    run
+        Which models; none takes the one trained last. Several are compared.
+    reference
+        ``extracted``: the labels as the data set has them; ``cleaned``: after ``clean``.
+    metrics
+        Names of `medprep.metrics.catalogue.METRICS`; none takes those that suit the preset.
+    preset
+        A name of `medprep.metrics.definitions.DEFINITIONS`: how the metrics are defined.
+    tolerance
+        Of the normalised surface Dice: ``MM`` for every organ, ``ORGAN=MM`` for one.
+    """
+
+    run: tuple[str, ...] = ()
+    reference: Literal["extracted", "cleaned"] = "extracted"
+    metrics: tuple[str, ...] = ()
+    preset: str = "medprep"
+    tolerance: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "evaluate"
+    needs: ClassVar[tuple[str, ...]] = ("predict",)
+
+    def __post_init__(self) -> None:
+        # A step that was recorded comes back from JSON with lists.
+        for name in ("run", "metrics", "tolerance"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.reference not in _MADE_BY:
+            raise OptionError(f"--reference is '{self.reference}'; wanted is extracted or cleaned")
+        if len(set(self.run)) < len(self.run):
+            raise OptionError(f"--run names a model twice: {', '.join(self.run)}")
+        Measures.of(self.metrics, self.preset, self.tolerance)
+
+    def perform(self, context: Context) -> Summary:
+        """Score every held-out case that has a prediction, and count those that have none."""
+        workspace = context.workspace
+        whole = Summary(self.name)
+        evaluations = []
+        for wanted in self.run or (None,):
+            trained = find_run(workspace, wanted)
+            summary, evaluation = self._score_run(context, trained)
+            whole.made += summary.made
+            whole.kept += summary.kept
+            whole.failed |= summary.failed
+            evaluations.append(evaluation)
+        results = Results(tuple(evaluations))
+        results.write(workspace.layout.metrics)
+        whole.lines.extend(results.text())
+        whole.facts = results.as_record()
+        return whole
+
+    def _score_run(self, context: Context, trained: Artifact) -> tuple[Summary, Evaluation]:
+        workspace = context.workspace
+        fold, chosen = held_out(workspace.database.cases(), int(trained.facts["options"]["fold"]))
+        names = names_of(trained.facts)
+        references = workspace.current(_MADE_BY[self.reference])
+        self._require_same_labels(references, names)
+        tasks = self._tasks(workspace, trained, chosen, references)
+        summary = run_cases(context, self.name, tasks, _score)
+        failed = {subject.split("/", 1)[1]: failure for subject, failure in summary.failed.items()}
+        if tasks and len(failed) == len(tasks):
+            first = next(iter(failed.values()))
+            raise NothingDoneError(
+                f"none of the {len(tasks)} predictions could be scored; the first: {first}"
+            )
+        evaluation = self._evaluation(workspace, trained, fold, chosen, references, failed)
+        missing = {
+            case.case: Failure("missing", "no prediction: counted as a failure")
+            for case in evaluation.cases
+            if any(label.state == "missing" for label in case.labels)
+        }
+        unlabelled = {
+            row.name: Failure("missing", "no reference labels that are up to date")
+            for row in chosen
+            if row.name not in references
+        }
+        summary.failed = missing | unlabelled | failed
+        return summary, evaluation
+
+    def _tasks(
+        self,
+        workspace: Workspace,
+        trained: Artifact,
+        chosen: Sequence[CaseRow],
+        references: Mapping[str, Artifact],
+    ) -> list[Any]:
+        run, names = trained.subject, names_of(trained.facts)
+        measures = Measures.of(self.metrics, self.preset, self.tolerance)
+        measures.require_organs(names.values())
+        regions = _regions(references, names)
+        predictions = workspace.current("predict")
+        tasks = []
+        for row in chosen:
+            prediction, reference = predictions.get(f"{run}/{row.name}"), references.get(row.name)
+            if reference is None:
+                continue
+            inputs = [artifact_input(one) for one in (prediction, reference) if one is not None]
+            payload = _Payload(
+                workspace.layout, row.name, run, self.reference, prediction is not None, names,
+                regions, measures,
+            )  # fmt: skip
+            options = {
+                "reference": self.reference, "regions": regions, "measures": asdict(measures),
+            }  # fmt: skip
+            tasks.append(task(self.name, _VERSION, f"{run}/{row.name}", inputs, options, payload))
+        return tasks
+
+    def _require_same_labels(
+        self, references: Mapping[str, Artifact], names: Mapping[int, str]
+    ) -> None:
+        """Refuse references whose numbers mean other organs than those of the model."""
+        for case, one in references.items():
+            own = names_of(one.facts)
+            if any(own.get(value) != name for value, name in names.items()):
+                raise LabelError(
+                    f"{case}: the {self.reference} labels are {', '.join(own.values())}, those of "
+                    f"the model {', '.join(names.values())}; score with --reference "
+                    + ("cleaned" if self.reference == "extracted" else "extracted")
+                    + ", or train anew"
+                )
+
+    def _evaluation(
+        self,
+        workspace: Workspace,
+        trained: Artifact,
+        fold: str,
+        chosen: Sequence[CaseRow],
+        references: Mapping[str, Artifact],
+        failed: Mapping[str, Failure],
+    ) -> Evaluation:
+        measures = Measures.of(self.metrics, self.preset, self.tolerance)
+        names = names_of(trained.facts)
+        regions = _regions(references, names)
+        scored = workspace.current(self.name)
+        cases = tuple(
+            CaseScore(
+                row.name,
+                row.patient,
+                tuple(LabelScore.from_record(one) for one in scored[subject].facts["labels"])
+                if (subject := f"{trained.subject}/{row.name}") in scored
+                else tuple(measures.failed(names, regions)),
+            )
+            for row in chosen
+            if row.name in references
+        )
+        return Evaluation(
+            model=trained.subject,
+            fold=fold,
+            reference=self.reference,
+            definition=measures.definition,
+            says=measures.says,
+            metrics=measures.metrics,
+            tolerance_mm=measures.tolerances([*names.values(), *regions]),
+            cases=cases,
+            failed={case: failure.message for case, failure in failed.items()},
+            leaks=trained.facts.get("leaks", ""),
+        )
+
+
+@dataclass(frozen=True)
+class _Payload:
+    layout: Layout
+    case: str
+    run: str
+    reference: str
+    predicted: bool
+    names: dict[int, str]
+    regions: dict[str, tuple[str, ...]]
+    measures: Measures
+
+
+def _score(work: _Payload) -> CaseResult:
+    layout = work.layout
+    path = layout.labels if work.reference == "extracted" else layout.cleaned
+    reference = nifti.read_label_map(path(work.case))
+    predicted = None
+    if work.predicted:
+        found = nifti.read_label_map(layout.prediction(work.run, work.case))
+        found.geometry.require_same(reference.geometry)
+        predicted = found.array
+    scores = work.measures.score(
+        reference.array, predicted, work.names, reference.geometry, work.regions
+    )
+    return CaseResult((), {"labels": [asdict(one) for one in scores]})
+
+
+def _regions(
+    references: Mapping[str, Artifact], names: Mapping[int, str]
+) -> dict[str, tuple[str, ...]]:
+    """Give the regions whose organs were all learnt."""
+    found: dict[str, list[str]] = next(
+        (one.facts.get("regions", {}) for one in references.values()), {}
+    )
+    known = set(names.values())
+    return {name: tuple(parts) for name, parts in found.items() if known.issuperset(parts)}
