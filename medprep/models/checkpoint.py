@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from medprep.errors import CheckpointError, MedprepError
+from medprep.models.layout import quickest
 from medprep.models.registry import build, config_of
 
 _ENTRY = "medprep"
@@ -68,7 +69,13 @@ def save_model(path: Path, name: str, net: nn.Module, record: dict[str, Any]) ->
 
 
 def load_model(path: Path, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """Rebuild a net, ready to predict, and give its record.
+    """Rebuild a net, ready to predict.
+
+    Returns
+    -------
+    Module, dict
+        In eval mode, its tensors in the order that is quickest for it; and its record, of which
+        `medprep.models.preparation.Preparation.from_record` reads what its input and labels are.
 
     Raises
     ------
@@ -81,5 +88,5 @@ def load_model(path: Path, device: torch.device) -> tuple[nn.Module, dict[str, A
         net.load_state_dict(tensors)
     except (MedprepError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"its weights fit no net we know: {error}", path=path) from error
-    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = net.to(device, memory_format=quickest(net))  # type: ignore[call-overload]
     return net.eval(), record

@@ -7,12 +7,14 @@ normalisation, and dropout after each pooling and each concatenation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from medprep.errors import OptionError
+from medprep.models.blocks import crop_to, double_conv, join, pad_to, round_up, up_conv
+from medprep.models.originals import Original
 
 LEVELS = 5
 MULTIPLE = 2 ** (LEVELS - 1)
@@ -51,20 +53,32 @@ class UNet2d(nn.Module):
     With one input and one output channel at width 64 it has 31,042,369 parameters.
     """
 
+    ORIGINAL: ClassVar = Original(
+        names=(
+            (r"down\.(\d)\.", lambda n: f"conv{n + 1}.conv."),
+            (r"up\.([0246])\.", lambda n: f"up{6 + n // 2}."),
+            (r"up\.([1357])\.", lambda n: f"conv{6 + n // 2}.conv."),
+            (r"head\.", "conv10."),
+        ),
+        sizes={
+            "in_channels": ("down.0.0.weight", 1),
+            "out_channels": ("head.weight", 0),
+            "width": ("down.0.0.weight", 0),
+        },
+    )
+
     def __init__(self, config: UNet2dConfig) -> None:
         super().__init__()
         self.config = config
         widths = [config.width * 2**level for level in range(LEVELS)]
         inputs = [config.in_channels, *widths[:-1]]
         self.down = nn.ModuleList(
-            _double_conv(into, out) for into, out in zip(inputs, widths, strict=True)
+            double_conv(2, into, out, out) for into, out in zip(inputs, widths, strict=True)
         )
-        # Registered in the order in which data flow, so that checkpoints of the original pair up.
         self.up = nn.ModuleList()
-        for level in reversed(range(LEVELS - 1)):
-            wide, narrow = widths[level + 1], widths[level]
-            self.up.append(nn.ConvTranspose2d(wide, narrow, 2, stride=2))
-            self.up.append(_double_conv(2 * narrow, narrow))
+        for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True):
+            self.up.append(up_conv(2, wide, narrow))
+            self.up.append(double_conv(2, 2 * narrow, narrow, narrow))
         self.head = nn.Conv2d(config.width, config.out_channels, 1)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -82,13 +96,8 @@ class UNet2d(nn.Module):
             (B, K, H, W).
         """
         # B batch, C picture channels, K classes, F width
-        rows, columns = picture.shape[-2:]
-        below, right = -rows % MULTIPLE, -columns % MULTIPLE
-        x = (
-            functional.pad(picture, (0, right, 0, below), "replicate")
-            if below or right
-            else picture
-        )
+        size = picture.shape[2:]
+        x = pad_to(picture, round_up(size, MULTIPLE))
         skips: list[Tensor] = []
         for level, conv in enumerate(self.down):  # (B, F * 2^level, H / 2^level, W / 2^level)
             if level:
@@ -97,17 +106,5 @@ class UNet2d(nn.Module):
             skips.append(x)
         for up, conv in zip(self.up[::2], self.up[1::2], strict=True):
             skips.pop()
-            x = conv(self.dropout(torch.cat([up(x), skips[-1]], 1)))
-        logits: Tensor = self.head(x)
-        return logits[..., :rows, :columns]
-
-
-def _double_conv(into: int, out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(into, out, 3, padding=1),
-        nn.BatchNorm2d(out),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(out, out, 3, padding=1),
-        nn.BatchNorm2d(out),
-        nn.ReLU(inplace=True),
-    )
+            x = conv(self.dropout(join(up(x), skips[-1])))
+        return crop_to(self.head(x), size)
