@@ -34,7 +34,13 @@ if TYPE_CHECKING:
         train,
     )
     from medprep.errors import MedprepError
-    from medprep.outside import convert_tree, evaluate_folders, sample_data, scan
+    from medprep.outside import (
+        convert_tree,
+        evaluate_folders,
+        predict_folder,
+        sample_data,
+        scan,
+    )
     from medprep.overview import status
 
 _HOMES = {
@@ -46,7 +52,8 @@ _HOMES = {
         "medprep.api",
     ),
     **dict.fromkeys(
-        ("scan", "convert_tree", "evaluate_folders", "sample_data"), "medprep.outside"
+        ("scan", "convert_tree", "evaluate_folders", "predict_folder", "sample_data"),
+        "medprep.outside",
     ),
     "MedprepError": "medprep.errors",
     "status": "medprep.overview",
@@ -66,6 +73,7 @@ __all__ = [
     "extract",
     "extract_liver",
     "predict",
+    "predict_folder",
     "report",
     "sample_data",
     "scan",

@@ -13,6 +13,10 @@ from medprep.dicom.stacks import Gaps, Policy, Tilt
 from medprep.evaluations import run as evaluations
 from medprep.evaluations.options import EvaluateFolders
 from medprep.evaluations.run import FolderOutcome
+from medprep.inference.options import Axis
+from medprep.predictions import run as predictions
+from medprep.predictions.options import FolderFormat, PredictFolder
+from medprep.predictions.run import PredictOutcome
 from medprep.progress import Progress
 from medprep.trees import run as trees
 from medprep.trees.options import ConvertTree, TreeFormat
@@ -74,6 +78,33 @@ def evaluate_folders(
         None if output is None else str(output),
     )  # fmt: skip
     return evaluations.evaluate_folders(options, jobs=jobs, overwrite=overwrite, progress=progress)
+
+
+def predict_folder(
+    source: Path | str,
+    output: Path | str,
+    *,
+    run_name: str | None = None,
+    checkpoint: Sequence[Path | str] = (),
+    format: FolderFormat = PredictFolder.format,
+    device: str = PredictFolder.device,
+    overlap: float = PredictFolder.overlap,
+    mirror: Sequence[Axis] = (),
+    window: str = PredictFolder.window,
+    gaps: Gaps = "error",
+    tilt: Tilt = "error",
+    id_key: str | None = None,
+    workspace: Path | str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PredictOutcome:
+    """Label every volume of a folder; ``run_name`` is of a ``workspace``; see `PredictFolder`."""
+    options = PredictFolder(
+        str(source), str(output), run_name, tuple(map(str, checkpoint)), format, device, overlap,
+        tuple(mirror), window, Policy(gaps, tilt), id_key,
+    )  # fmt: skip
+    home = None if workspace is None else Path(workspace)
+    return predictions.predict_folder(options, home, overwrite=overwrite, progress=progress)
 
 
 def sample_data(folder: Path | str, *, seed: int = 2026) -> None:

@@ -24,7 +24,7 @@ IN_CHAIN = (
     "split", "convert", "extract", "extract-liver", "clean", "check", "augment", "train",
     "predict", "dice", "evaluate", "report",
 )  # fmt: skip
-ALONE = ("scan", "export", "status", "models", "sample-data")
+ALONE = ("scan", "export", "status", "models", "import-weights", "prompt", "sample-data")
 
 
 HELP = """From a folder of DICOM with organ masks to a trained model and a Dice to trust.
@@ -80,6 +80,10 @@ def _run_alone(asked: Any, options: Shared) -> None:
         from medprep_cli.show_tree import run_tree
 
         run_tree(asked, options)
+    elif asked.name == "predict":
+        from medprep_cli.show_prediction import run_prediction
+
+        run_prediction(asked, options)
     else:
         from medprep_cli.show_evaluation import run_folders
 

@@ -78,6 +78,8 @@ class Train:
 
     def __post_init__(self) -> None:
         require_model(self.model)
+        if self.model != "unet2d":
+            raise OptionError(f"--model is {self.model}; train trains unet2d, the net for slices")
         self._training_options()
         if self.augment is not None:
             named_recipe(self.augment)
