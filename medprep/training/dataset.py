@@ -1,35 +1,64 @@
-"""Training slices in memory, and batches that depend on nothing but a seed and a step."""
+"""What a training learns from, as files, and read once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.errors import MedprepError, TrainingError
+from medprep.augmentation.spatial import PICTURE_TYPES
+from medprep.errors import TrainingError
 from medprep.formats import nifti, png
-from medprep.models.inputs import prepare
-from medprep.training.online import Online, SliceGrid, generator_at
-
-LARGEST_PATCH = 256
-"""Larger slices are shown in crops: what the net sees at once stays within a laptop's memory."""
-FOREGROUND_SHARE = 2 / 3
-"""Share of a batch that holds an organ; slices without one teach little more of it."""
-_PATCH_MULTIPLE = 16
+from medprep.geometry import Geometry
+from medprep.models.scaling import Window
+from medprep.training.cache import Store, Stored
+from medprep.training.online import SliceGrid
+from medprep.volume import compact
 
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """A volume and its labels as NIfTI, and the window that becomes 0 to 1."""
+    """A volume and its labels as NIfTI.
+
+    Parameters
+    ----------
+    case
+        Its id.
+    image
+        A file, or one for each channel, all on one grid.
+    labels
+        On that grid.
+    window
+        The grey values that may become 0 and 1: two, or two for each channel; None where nobody
+        chose them.
+    modality
+        DICOM's word (``MR``, ``CT``), or ``""``.
+    """
 
     case: str
-    image: Path
+    image: Path | tuple[Path, ...]
     labels: Path
-    window: tuple[float, float]
+    window: Window | tuple[Window, ...] | None = None
+    modality: str = ""
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """A file for each channel."""
+        return self.image if isinstance(self.image, tuple) else (self.image,)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """A window for each channel; none where nobody chose them."""
+        if self.window is None:
+            return ()
+        first, second = self.window[0], self.window[-1]
+        if isinstance(first, tuple):
+            return self.window  # type: ignore[return-value]
+        return ((first, second),) * len(self.images)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -39,7 +68,7 @@ class AugmentedSlices:
     case: str
     images: tuple[Path, ...]
     labels: tuple[Path, ...]
-    window: tuple[float, float]
+    window: Window
     grid: SliceGrid
 
 
@@ -48,179 +77,102 @@ Copies = AugmentedSlices | TrainingCase
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Pictures (B, H, W) float32 from 0 to 1, labels (B, H, W) int64, and whose they are."""
-
-    pictures: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    cases: tuple[str, ...]
-
-
-@dataclass
-class SliceSet:
-    """Slices as they were stored: 8 or 16 bits until they are shown to the net.
-
-    The first ``own`` of them are the cases' own, the others augmented copies.
-    """
-
-    pictures: list[NDArray[Any]] = field(default_factory=list)
-    labels: list[NDArray[np.uint8]] = field(default_factory=list)
-    windows: list[tuple[float, float]] = field(default_factory=list)
-    cases: list[str] = field(default_factory=list)
-    grids: list[SliceGrid] = field(default_factory=list)
-    own: int = 0
-
-    @classmethod
-    def load(cls, cases: Sequence[TrainingCase], augmented: Sequence[Copies]) -> SliceSet:
-        """Read all slices into memory.
-
-        Parameters
-        ----------
-        cases
-            What is learnt from.
-        augmented
-            Copies of them: slices as PNG, or volumes.
-
-        Raises
-        ------
-        TrainingError
-            If there is no slice, or none holds an organ.
-        """
-        slices = cls()
-        for case in cases:
-            slices._add_volume(case)
-        slices.own = len(slices.pictures)
-        for copies in augmented:
-            if isinstance(copies, TrainingCase):
-                slices._add_volume(copies)
-                continue
-            for image, mask in zip(copies.images, copies.labels, strict=True):
-                pair = png.read(image), png.read(mask)
-                slices._add(*pair, copies.window, copies.case, copies.grid)
-        if not any(mask.any() for mask in slices.labels):
-            raise TrainingError(
-                f"no organ in any of {len(slices.labels)} training slices; look at what 'extract' "
-                "and 'clean' left: medprep status"
-            )
-        return slices
-
-    def _add_volume(self, case: TrainingCase) -> None:
-        picture = nifti.read(case.image)
-        labels = nifti.read_label_map(case.labels)
-        picture.geometry.require_same(labels.geometry)
-        grid = SliceGrid.of(picture.geometry)
-        for one, mask in zip(picture.array, labels.array, strict=True):
-            self._add(one, mask, case.window, case.case, grid)
-
-    def _add(
-        self,
-        picture: NDArray[Any],
-        mask: NDArray[Any],
-        window: tuple[float, float],
-        case: str,
-        grid: SliceGrid,
-    ) -> None:
-        self.pictures.append(picture)
-        self.labels.append(mask.astype(np.uint8))
-        self.windows.append(window)
-        self.cases.append(case)
-        self.grids.append(grid)
-
-    @property
-    def patch(self) -> tuple[int, int]:
-        """Rows and columns of a patch: the largest slice rounded up, within `LARGEST_PATCH`."""
-        sides = np.max([picture.shape for picture in self.pictures], axis=0)
-        rows, columns = (
-            int(min(LARGEST_PATCH, -(-side // _PATCH_MULTIPLE) * _PATCH_MULTIPLE)) for side in sides
-        )
-        return rows, columns
-
-    def with_organ(self) -> NDArray[np.int64]:
-        """Give the numbers of the slices that hold an organ."""
-        return np.flatnonzero([mask.any() for mask in self.labels])
-
-
-class Batches:
-    """Batches of a set of slices.
+class Decoded:
+    """A case or copy as it was read: 8 or 16 bits where it holds whole numbers that fit.
 
     Parameters
     ----------
-    slices
-        Where they come from.
-    patch
-        Rows and columns; smaller slices are continued by their edges, larger ones cropped.
-    batch_size
-        Slices a batch.
-    seed
-        With the step it decides everything, so that a resumed training needs no other state.
-    online
-        How slices are augmented as they are shown; None shows them as they are.
+    case
+        Whose it is.
+    own
+        Whether it is the case itself, not a copy.
+    pictures
+        A channel each, ``[slice, row, column]``: uint8, uint16, int16 or float32.
+    labels
+        uint8 of the same shape.
+    grid
+        Of its slices.
+    geometry
+        Of the volume; None of slices that have moved each on its own.
+    windows
+        For each channel, in the pictures' own numbers; empty where nobody chose them.
+    modality
+        Or ``""``.
     """
 
-    def __init__(
-        self,
-        slices: SliceSet,
-        patch: tuple[int, int],
-        batch_size: int,
-        seed: int,
-        online: Online | None = None,
-    ) -> None:
-        self._slices = slices
-        self._with_organ = slices.with_organ()
-        self._patch = patch
-        self._size = batch_size
-        self._seed = seed
-        self._online = online
+    case: str
+    own: bool
+    pictures: tuple[Stored, ...]
+    labels: Stored
+    grid: SliceGrid
+    geometry: Geometry | None
+    windows: tuple[Window, ...]
+    modality: str = ""
 
-    def at(self, step: int) -> Batch:
-        """Give the batch of a step."""
-        chance = np.random.default_rng([self._seed, step])
-        sure = round(self._size * FOREGROUND_SHARE)
-        chosen = [
-            *chance.choice(self._with_organ, sure),
-            *chance.integers(0, len(self._slices.pictures), self._size - sure),
-        ]
-        pairs = [
-            self._cut(*self._shown(int(number), step, place), chance)
-            for place, number in enumerate(chosen)
-        ]
-        return Batch(
-            np.stack([picture for picture, _ in pairs]),
-            np.stack([labels for _, labels in pairs]).astype(np.int64),
-            tuple(self._slices.cases[number] for number in chosen),
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Slices, rows and columns."""
+        return self.labels.array.shape
+
+
+def decode(
+    cases: Sequence[TrainingCase], augmented: Sequence[Copies], store: Store
+) -> Iterator[Decoded]:
+    """Read cases, then copies, one after the other.
+
+    Raises
+    ------
+    TrainingError
+        If one holds values that are no finite numbers, or labels above 255.
+    FormatError, GeometryError
+        If one cannot be read, or its files are not on one grid.
+    """
+    for case in cases:
+        yield _volume(case, True, store)
+    for copies in augmented:
+        if isinstance(copies, TrainingCase):
+            yield _volume(copies, False, store)
+        else:
+            yield _slices(copies, store)
+
+
+def _volume(case: TrainingCase, own: bool, store: Store) -> Decoded:
+    labels = nifti.read_label_map(case.labels)
+    pictures = []
+    for path in case.images:
+        picture = nifti.read(path)
+        picture.geometry.require_same(labels.geometry)
+        pictures.append(store.add(_plain(picture.array, case.case)))
+    if labels.array.dtype != np.uint8:
+        raise TrainingError(
+            f"{case.case} holds a label of {labels.array.max()}; wanted are 1 to 255"
         )
+    grid = SliceGrid.of(labels.geometry)
+    return Decoded(
+        case.case, own, tuple(pictures), store.add(labels.array), grid, labels.geometry,
+        case.windows, case.modality,
+    )  # fmt: skip
 
-    def _shown(
-        self, number: int, step: int, place: int
-    ) -> tuple[NDArray[Any], NDArray[np.uint8], tuple[float, float]]:
-        """Give a slice as it is shown this time, and its window."""
-        picture, labels = self._slices.pictures[number], self._slices.labels[number]
-        if self._online is not None:
-            grid = self._slices.grids[number]
-            generator = generator_at(self._seed, step, place)
-            try:
-                picture, labels = self._online.apply(picture, labels, grid, generator)
-            except MedprepError as error:
-                case = self._slices.cases[number]
-                raise TrainingError(f"{case} cannot be augmented: {error.message}") from error
-        return picture, labels, self._slices.windows[number]
 
-    def _cut(
-        self,
-        picture: NDArray[Any],
-        labels: NDArray[np.uint8],
-        window: tuple[float, float],
-        chance: np.random.Generator,
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        for axis, wanted in enumerate(self._patch):
-            spare = picture.shape[axis] - wanted
-            start = int(chance.integers(0, spare + 1)) if spare > 0 else 0
-            take = range(start, start + min(wanted, picture.shape[axis]))
-            picture, labels = np.take(picture, take, axis), np.take(labels, take, axis)
-        missing = [
-            (0, wanted - side) for wanted, side in zip(self._patch, picture.shape, strict=True)
-        ]
-        return (
-            np.pad(prepare(picture, window), missing, mode="edge"),
-            np.pad(labels, missing, mode="edge"),
+def _slices(copies: AugmentedSlices, store: Store) -> Decoded:
+    pictures = np.stack([png.read(path) for path in copies.images])
+    labels = np.stack([png.read(path) for path in copies.labels])
+    if pictures.shape != labels.shape:
+        raise TrainingError(
+            f"copies of {copies.case}: pictures of {pictures.shape} and labels of {labels.shape} "
+            "slices, rows and columns"
         )
+    return Decoded(
+        copies.case, False, (store.add(pictures),), store.add(labels.astype(np.uint8)),
+        copies.grid, None, (copies.window,),
+    )  # fmt: skip
+
+
+def _plain(picture: NDArray[Any], case: str) -> NDArray[Any]:
+    """Give a picture as a type that can be augmented; a net sees the same numbers of it."""
+    if picture.dtype.kind == "f" and not np.isfinite(picture).all():
+        raise TrainingError(
+            f"{case} holds grey values that are no finite numbers; mend the picture, or leave the "
+            "case out"
+        )
+    return picture if picture.dtype in PICTURE_TYPES else compact(picture)

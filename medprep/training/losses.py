@@ -1,13 +1,58 @@
-"""What training makes small."""
+"""What training makes small. Logits go in: no activation stands between the net and its loss."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from medprep.errors import OptionError
+from medprep.training.recipes import LOSSES, Loss
+
 _SMOOTH = 1.0
 """Keeps the Dice of a class without a voxel defined; one voxel, so it weighs nothing."""
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+"""From logits and targets to a scalar."""
+
+
+def named_loss(name: Loss, *, exclusive: bool, weights: Sequence[float] = ()) -> LossFunction:
+    """Give a loss.
+
+    Parameters
+    ----------
+    name
+        ``dice-ce``: `dice_cross_entropy` of classes, `dice_bce` of regions; ``bce``: `bce`, of
+        regions; ``ce``: cross-entropy of classes, logits (B, K, ...) and targets int64 (B, ...).
+    exclusive
+        Whether the targets are classes, not regions.
+    weights
+        With ``ce``, of each class, the background first; none weighs all alike.
+
+    Raises
+    ------
+    OptionError
+        If there is none such, or it does not go with the targets or the weights.
+    """
+    if name not in LOSSES:
+        raise OptionError(f"--loss is '{name}'; wanted is {', '.join(LOSSES)}")
+    if weights and name != "ce":
+        raise OptionError(f"--class-weights go with --loss ce, not with {name}")
+    if name == "dice-ce":
+        return dice_cross_entropy if exclusive else dice_bce
+    if (name == "ce") != exclusive:
+        goes_with, other = ("classes", "regions") if name == "ce" else ("regions", "classes")
+        raise OptionError(f"--loss {name} goes with --target {goes_with}, not with {other}")
+    if name == "bce":
+        return bce
+
+    def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+        weight = logits.new_tensor(weights) if weights else None
+        return functional.cross_entropy(logits, labels, weight)
+
+    return cross_entropy
 
 
 def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -29,7 +74,30 @@ def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     entropy = functional.cross_entropy(logits, labels)
     share = logits.softmax(1).flatten(2)  # (B, K, N)
     wanted = functional.one_hot(labels.flatten(1), logits.shape[1]).movedim(-1, 1)  # (B, K, N)
-    common = (share * wanted).sum((0, 2))[1:]
-    both = (share.sum((0, 2)) + wanted.sum((0, 2)))[1:]
-    dice = (2 * common + _SMOOTH) / (both + _SMOOTH)
-    return torch.add(entropy, 1 - dice.mean())
+    return torch.add(entropy, 1 - _dice(share, wanted)[1:].mean())
+
+
+def dice_bce(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Give binary cross-entropy plus one minus the mean soft Dice of the regions in the batch.
+
+    Parameters
+    ----------
+    logits
+        (B, K, ...), K regions that may overlap; no activation applied.
+    wanted
+        The same shape, float, 0 and 1. A batch of background only is fine.
+    """
+    share = logits.sigmoid().flatten(2)  # (B, K, N)
+    return torch.add(bce(logits, wanted), 1 - _dice(share, wanted.flatten(2)).mean())
+
+
+def bce(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Give the binary cross-entropy, mean over batch, regions and voxels; shapes as `dice_bce`."""
+    return functional.binary_cross_entropy_with_logits(logits, wanted)
+
+
+def _dice(share: Tensor, wanted: Tensor) -> Tensor:
+    """Give the soft Dice (K) of (B, K, N)."""
+    common = (share * wanted).sum((0, 2))
+    both = share.sum((0, 2)) + wanted.sum((0, 2))
+    return torch.div(2 * common + _SMOOTH, both + _SMOOTH)

@@ -1,39 +1,33 @@
-"""What a training is told, and what it settles on when it is told nothing."""
+"""What a training is told, what it settles on, and how it ended; read without torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 from medprep.errors import OptionError
+from medprep.models.registry import ModelInfo, describe, require_model
+from medprep.training.fingerprint import NORMALISATIONS, Normalise
+from medprep.training.recipes import LOSSES, TARGETS, Loss, Target, named_recipe
 
-CPU_WIDTH, GPU_WIDTH = 16, 64
-"""The original's width is 64; a quarter of it is what a laptop CPU trains in minutes."""
-
-PASSES = 30
-"""Passes over the training slices that the default number of steps makes, within its bounds."""
-FEWEST_STEPS = 200
-MOST_STEPS_CPU, MOST_STEPS_GPU = 600, 10_000
-"""Caps of the default: about seven minutes for 256 x 256 slices on two cores at width 16."""
-
-_PIXELS_A_STEP = 4 * 256 * 256
-_SMALLEST_BATCH, _LARGEST_BATCH = 2, 8
+Precision = Literal["auto", "float32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Options of a training; None is settled by `settle` from the machine and the data.
+    """Options of a training; None is settled from the recipe, the machine and the data.
 
     Parameters
     ----------
     model
         Name of the net.
     width
-        Channels of its first level.
+        Channels of its first level, or of a token.
     epochs, steps
         Length, by one of the two.
     batch_size
-        Slices a step.
+        Slices or patches a step.
     lr
         Peak learning rate.
     device
@@ -42,6 +36,35 @@ class TrainingOptions:
         Another seed gives other weights and batches.
     minutes
         Train for this time instead of a number of steps; not repeatable.
+    recipe
+        One of ``recipes.toml``.
+    target
+        ``classes`` (softmax) or ``regions`` (sigmoid).
+    loss, class_weights
+        See `medprep.training.losses`.
+    patch
+        Rows and columns, or slices, rows and columns.
+    memory
+        GiB that a step may take: patch and batch follow from it.
+    spacing
+        Millimetres between slices, rows and columns of what the net sees.
+    normalise
+        See `medprep.training.fingerprint.Fingerprint.scalings`.
+    workers
+        Processes that make batches ahead; 0 makes them in this one.
+    compile
+        Let torch compile the net.
+    precision
+        ``bf16``: mixed precision. ``auto`` takes it on a GPU that has it.
+    accumulate
+        Batches whose gradients make one step.
+    patience
+        Stop after so many validations without a better one; None goes on to the end.
+
+    Raises
+    ------
+    OptionError
+        If a value cannot be used.
     """
 
     model: str = "unet2d"
@@ -49,73 +72,115 @@ class TrainingOptions:
     epochs: int | None = None
     steps: int | None = None
     batch_size: int | None = None
-    lr: float = 2e-3
+    lr: float | None = None
     device: str = "auto"
     seed: int = 0
     minutes: float | None = None
+    recipe: str = "default"
+    target: Target | None = None
+    loss: Loss | None = None
+    class_weights: tuple[float, ...] = ()
+    patch: tuple[int, ...] | None = None
+    memory: float | None = None
+    spacing: tuple[float, float, float] | None = None
+    normalise: Normalise | None = None
+    workers: int = 0
+    compile: bool = False
+    precision: Precision = "auto"
+    accumulate: int = 1
+    patience: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("width", "epochs", "steps", "batch_size", "lr", "minutes"):
+        trainable(self.model)
+        named_recipe(self.recipe)
+        self._check_numbers()
+        closed: tuple[tuple[str, tuple[str, ...]], ...] = (
+            ("target", TARGETS),
+            ("loss", LOSSES),
+            ("normalise", NORMALISATIONS),
+            ("precision", PRECISIONS),
+        )
+        for name, wanted in closed:
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise OptionError(f"--{name.replace('_', '-')} is {value}; wanted is above 0")
+            if value is not None and value not in wanted:
+                raise OptionError(f"--{name} is '{value}'; wanted is {', '.join(wanted)}")
+
+    def _check_numbers(self) -> None:
+        for name in _ABOVE_0:
+            value = getattr(self, name)
+            several = value if isinstance(value, tuple) else (value,)
+            if value is not None and not all(one > 0 for one in several):
+                shown = " ".join(map(str, several))
+                raise OptionError(f"--{name.replace('_', '-')} is {shown}; wanted is above 0")
         given = [n for n in ("epochs", "steps", "minutes") if getattr(self, n) is not None]
         if len(given) > 1:
             raise OptionError(f"--{' and --'.join(given)} are both given; wanted is one length")
-        if self.seed < 0:
-            raise OptionError(f"--seed is {self.seed}; wanted is 0 or more")
+        for name in ("seed", "workers"):
+            if getattr(self, name) < 0:
+                raise OptionError(f"--{name} is {getattr(self, name)}; wanted is 0 or more")
+
+
+_ABOVE_0 = (
+    "width", "epochs", "steps", "batch_size", "lr", "minutes", "class_weights", "patch", "memory",
+    "spacing", "accumulate", "patience",
+)  # fmt: skip
+
+
+def trainable(model: str) -> ModelInfo:
+    """Give what is known of a net that can be trained here.
+
+    Raises
+    ------
+    OptionError
+        If there is none of this name, or it answers clicks.
+    """
+    known = {info.name: info for info in describe() if info.takes != "exactly"}
+    if model not in known:
+        require_model(model)
+        raise OptionError(
+            f"--model {model} answers clicks and is not trained here; wanted is {', '.join(known)}"
+        )
+    return known[model]
+
+
+NAMES: tuple[str, ...] = tuple(one.name for one in fields(TrainingOptions))
 
 
 @dataclass(frozen=True)
 class Settled:
-    """What a training really uses."""
+    """What a training really uses.
+
+    Parameters
+    ----------
+    config
+        What the net is built from.
+    width
+        The part of it that ``--width`` changes.
+    keep_every
+        Weights are kept after so many steps; None keeps none.
+    """
 
     model: str
+    config: dict[str, Any]
     width: int
     steps: int
     batch_size: int
+    accumulate: int
     lr: float
     device: str
     seed: int
     minutes: float | None
-    patch: tuple[int, int]
-
-
-def settle(options: TrainingOptions, device: str, slices: int, patch: tuple[int, int]) -> Settled:
-    """Fill in what was left open.
-
-    Parameters
-    ----------
-    device
-        Type of the device that was chosen.
-    slices
-        Number of training slices, augmented ones not counted: more copies of the same patients
-        shall not make a training longer by themselves.
-    patch
-        Rows and columns of what the net is shown.
-    """
-    gpu = device != "cpu"
-    pixels = patch[0] * patch[1]
-    fitting = max(_SMALLEST_BATCH, min(_LARGEST_BATCH, _PIXELS_A_STEP // pixels))
-    batch_size = options.batch_size or fitting
-    steps = options.steps
-    if steps is None:
-        passes = options.epochs or PASSES
-        steps = -(-passes * slices // batch_size)
-        if options.epochs is None:
-            most = MOST_STEPS_GPU if gpu else MOST_STEPS_CPU
-            steps = max(FEWEST_STEPS, min(steps, most))
-    return Settled(
-        options.model,
-        options.width or (GPU_WIDTH if gpu else CPU_WIDTH),
-        steps,
-        batch_size,
-        options.lr,
-        device,
-        options.seed,
-        options.minutes,
-        patch,
-    )
+    patch: tuple[int, ...]
+    recipe: str
+    target: Target
+    loss: Loss
+    class_weights: tuple[float, ...]
+    deep_supervision: bool
+    precision: Literal["float32", "bf16"]
+    compile: bool
+    workers: int
+    patience: int | None
+    keep_every: int | None
 
 
 @dataclass(frozen=True)
@@ -133,7 +198,7 @@ class TrainingResult:
     repeatable
         False after ``--minutes``, or on a device that is not a CPU.
     slices, augmented_slices, parameters, threads
-        Sizes.
+        Sizes; of a net for volumes the first two count volumes.
     resolved
         Every option as used; ``augment`` is what the online recipe is called.
     recipe

@@ -1,11 +1,18 @@
-"""A training as it stands at one step: written whole, read whole, so that it goes on exactly."""
+"""A training as it stands at one step: written whole, read whole, so that it goes on exactly.
+
+The state before the last is kept too, and is gone on from where the last is damaged.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -13,7 +20,9 @@ from medprep.errors import CheckpointError
 from medprep.files import AtomicFiles, csv_bytes
 from medprep.models.checkpoint import read_tensors, write_tensors
 
+LAST, PREVIOUS = "state.safetensors", "state-previous.safetensors"
 _COLUMNS = ("step", "loss", "lr", "validation_dice")
+_DIGEST = "digest"
 
 
 @dataclass
@@ -28,8 +37,14 @@ class State:
         Steps done.
     best_step, best_dice
         The best validation so far; None before the first, or without validation cases.
+    stale
+        Validations since then.
     seconds
         Time spent, for ``--minutes`` only.
+    patch
+        What the net is shown: it may have become smaller on the way.
+    best_before
+        ``best_step`` of the state before.
     log
         Rows of the log so far: step, loss, learning rate, validation Dice or None.
     """
@@ -38,17 +53,44 @@ class State:
     step: int = 0
     best_step: int = 0
     best_dice: float | None = None
+    stale: int = 0
     seconds: float = 0.0
+    patch: list[int] = field(default_factory=list)
+    best_before: int = 0
     log: list[list[Any]] = field(default_factory=list)
 
-    def save(self, path: Path, net: nn.Module, optimiser: Optimizer) -> None:
-        """Write everything that the next step depends on."""
+    def save(self, folder: Path, net: nn.Module, optimiser: Optimizer) -> None:
+        """Write everything that the next step depends on; what was the last is now the previous."""
         tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
         for number, moments in optimiser.state_dict()["state"].items():
             for name, tensor in moments.items():
-                tensors[f"optimiser.{number}.{name}"] = tensor
+                tensors[f"optimiser.{number}.{name}"] = torch.as_tensor(tensor)
+        last = folder / LAST
         with AtomicFiles() as files:
-            write_tensors(files.file(path), tensors, vars(self))
+            write_checked(files.file(last), tensors, asdict(self))
+            if last.exists():
+                # Killed between these renames, a training goes on from the previous one.
+                last.replace(folder / PREVIOUS)
+        needed = {best_name(self.best_step), best_name(self.best_before)}
+        for path in folder.glob(best_name("*")):
+            if path.name not in needed:
+                path.unlink()
+        self.best_before = self.best_step
+
+    def save_best(self, folder: Path, net: nn.Module) -> None:
+        """Write the weights as the best so far."""
+        with AtomicFiles() as files:
+            write_checked(files.file(folder / best_name(self.best_step)), net.state_dict(), {})
+
+    def load_best(self, folder: Path, net: nn.Module) -> None:
+        """Read the best weights back.
+
+        Raises
+        ------
+        CheckpointError
+            If they are damaged.
+        """
+        net.load_state_dict(read_checked(folder / best_name(self.best_step))[0])
 
     @classmethod
     def load(cls, path: Path, key: str, net: nn.Module, optimiser: Optimizer) -> State:
@@ -59,23 +101,81 @@ class State:
         CheckpointError
             If it is damaged or of another training.
         """
-        tensors, record = read_tensors(path)
+        tensors, record = read_checked(path)
         if record.get("key") != key:
             raise CheckpointError("it is of other data or options", path=path)
         try:
+            state = cls(**record)
+            if state.best_dice is not None:
+                read_checked(path.with_name(best_name(state.best_step)))
             net.load_state_dict(_below("net.", tensors))
             moments: dict[int, dict[str, Tensor]] = {}
             for name, tensor in _below("optimiser.", tensors).items():
                 number, _, moment = name.partition(".")
                 moments.setdefault(int(number), {})[moment] = tensor
             optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-            return cls(**record)
+            return state
         except (RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"it does not fit: {error}", path=path) from error
 
     def log_csv(self) -> bytes:
         """Give the log as CSV."""
         return csv_bytes(_COLUMNS, self.log)
+
+
+def saved_states(folder: Path) -> Iterator[Path]:
+    """Yield the states there are, the last one first."""
+    return (path for path in (folder / LAST, folder / PREVIOUS) if path.exists())
+
+
+def saved_patch(folder: Path, key: str) -> tuple[int, ...] | None:
+    """Give the patch that a stopped training had come to; None where there is none."""
+    for path in saved_states(folder):
+        try:
+            record = read_checked(path)[1]
+        except CheckpointError:
+            continue
+        return tuple(record.get("patch", ())) or None if record.get("key") == key else None
+    return None
+
+
+def remove_states(folder: Path) -> None:
+    """Delete what only a training under way needs."""
+    for path in [*saved_states(folder), *folder.glob(best_name("*"))]:
+        path.unlink()
+
+
+def best_name(step: int | str) -> str:
+    """Give the name of the file of the best weights so far, which were those of a step."""
+    return f"best-{step}.safetensors"
+
+
+def write_checked(path: Path, tensors: Mapping[str, Tensor], record: dict[str, Any]) -> None:
+    """Write tensors and a record with a digest of both."""
+    write_tensors(path, dict(tensors), {**record, _DIGEST: _digest(tensors, record)})
+
+
+def read_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_checked` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged: a single other byte is enough.
+    """
+    tensors, record = read_tensors(path)
+    if record.pop(_DIGEST, None) != _digest(tensors, record):
+        raise CheckpointError("it does not hold what was written", path=path)
+    return tensors, record
+
+
+def _digest(tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> str:
+    found = hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(tensors):
+        found.update(f"{name} {tuple(tensors[name].shape)}".encode())
+        whole = tensors[name].detach().cpu().contiguous().reshape(-1)
+        found.update(whole.view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

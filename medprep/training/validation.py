@@ -2,34 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from medprep.formats import nifti
-from medprep.models.inputs import predict_slices
-from medprep.training.dataset import TrainingCase
+from medprep.errors import MedprepError, TrainingError
+from medprep.models.preparation import Preparation
+from medprep.models.targets import Targets
+from medprep.models.windows import predict_volume
+from medprep.training.cache import Store, Stored
+from medprep.training.dataset import TrainingCase, decode
+
+OVERLAP = 0.25
+"""Of the windows in which a volume is seen: a prediction takes more, a validation comes often."""
 
 
-def mean_dice(
-    net: nn.Module, cases: Sequence[TrainingCase], organs: Sequence[int], device: torch.device
-) -> float | None:
-    """Give the mean volume Dice over cases and organs.
+@dataclass(frozen=True)
+class _Held:
+    """A case as the net sees it, and its labels on its own grid."""
 
-    An organ that is in neither reference nor prediction of a case is left out; None where nothing
-    is left, and without cases.
+    seen: Stored
+    labels: Stored
+
+
+class Validation:
+    """Cases held at hand to be predicted again and again.
+
+    Parameters
+    ----------
+    cases
+        May be none.
+    preparation
+        Of the net.
+    store
+        Keeps them.
+
+    Raises
+    ------
+    TrainingError
+        If one cannot be prepared.
     """
-    scores = []
-    net.eval()
-    for case in cases:
-        picture = nifti.read(case.image).array
-        reference = nifti.read_labels(case.labels)
-        predicted = predict_slices(net, picture, case.window, device)
-        for organ in organs:
-            ours, theirs = reference == organ, predicted == organ
-            both = np.count_nonzero(ours) + np.count_nonzero(theirs)
-            if both:
-                scores.append(2.0 * np.count_nonzero(ours & theirs) / both)
-    return float(np.mean(scores)) if scores else None
+
+    def __init__(
+        self, cases: Sequence[TrainingCase], preparation: Preparation, store: Store
+    ) -> None:
+        self._held: list[_Held] = []
+        for one in decode(cases, (), store):
+            arrays = [picture.array for picture in one.pictures]
+            try:
+                seen = preparation.to_net(arrays, one.grid.spacing_mm, one.windows)
+            except MedprepError as error:
+                raise TrainingError(f"{one.case} cannot be used: {error.message}") from error
+            self._held.append(_Held(store.add(seen), one.labels))
+
+    def voxels(self) -> int:
+        """Give how many voxels the net sees of them, each once."""
+        return sum(held.seen.array[0].size for held in self._held)
+
+    def mean_dice(
+        self, net: nn.Module, preparation: Preparation, device: torch.device
+    ) -> float | None:
+        """Give the mean volume Dice over cases and organs, or regions.
+
+        One that is in neither reference nor prediction of a case is left out; None where
+        nothing is left, and without cases.
+
+        Parameters
+        ----------
+        net
+            In eval mode, on ``device``.
+        preparation
+            The net's: its patch may have become smaller meanwhile.
+        """
+        scores: list[float] = []
+        for held in self._held:
+            array = np.require(held.seen.array, requirements="W")  # of a file: a copy in memory
+            seen = predict_volume(net, array, preparation, device, overlap=OVERLAP)
+            reference = held.labels.array
+            predicted = preparation.to_grid(seen, reference.shape)
+            scores += _dice(reference, predicted, _groups(preparation.targets))
+        return float(np.mean(scores)) if scores else None
+
+
+def _groups(targets: Targets) -> list[tuple[int, ...]]:
+    """Give the labels of each organ, or of each region where these were asked for."""
+    if targets.exclusive:
+        return [(label,) for label in targets.names]
+    return [channel.labels for channel in targets.overlapping]
+
+
+def _dice(
+    reference: NDArray[np.uint8], predicted: NDArray[np.uint8], groups: Iterable[tuple[int, ...]]
+) -> list[float]:
+    found: list[float] = []
+    for labels in groups:
+        ours, theirs = (
+            array == labels[0] if len(labels) == 1 else np.isin(array, labels)
+            for array in (reference, predicted)
+        )
+        both = np.count_nonzero(ours) + np.count_nonzero(theirs)
+        if both:
+            found.append(2.0 * np.count_nonzero(ours & theirs) / both)
+    return found

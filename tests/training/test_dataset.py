@@ -1,87 +1,104 @@
-"""Batches depend on seed and step alone; the loss is what its formula says."""
+"""Cases and copies are read as they are, once, or refused by name."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-import torch
 
-from medprep.errors import OptionError
-from medprep.training.dataset import Batches, SliceSet
-from medprep.training.losses import dice_cross_entropy
-from medprep.training.options import MOST_STEPS_CPU, TrainingOptions, settle
+from medprep.errors import GeometryError, MedprepError, TrainingError
+from medprep.formats import nifti, png
+from medprep.geometry import Geometry
+from medprep.training.cache import Store
+from medprep.training.dataset import AugmentedSlices, Copies, Decoded, TrainingCase, decode
+from medprep.training.online import SliceGrid
+from medprep.volume import LabelMap, Volume
 
-
-def slices(*shapes: tuple[int, int]) -> SliceSet:
-    chance = np.random.default_rng(0)
-    found = SliceSet()
-    for number, shape in enumerate(shapes):
-        found.pictures.append(chance.integers(0, 400, shape).astype(np.int16))
-        found.labels.append((found.pictures[-1] > 200).astype(np.uint8) * (number % 2))
-        found.windows.append((0.0, 400.0))
-        found.cases.append(f"case{number}")
-    return found
+GRID = Geometry.from_parts((3, 6, 5), (2.0, 1.0, 1.5))
 
 
-def test_a_batch_follows_from_seed_and_step() -> None:
-    given = slices((20, 20), (40, 30), (300, 290), (16, 16))
-    one, two = (Batches(given, given.patch, 6, seed=7) for _ in range(2))
-    two.at(3)
-    for step in (0, 5, 5):
-        a, b = one.at(step), two.at(step)
-        assert np.array_equal(a.pictures, b.pictures)
-        assert np.array_equal(a.labels, b.labels)
-    assert not np.array_equal(one.at(0).pictures, one.at(1).pictures)
+def write(folder: Path, name: str, array: np.ndarray, grid: Geometry = GRID) -> Path:
+    path = folder / f"{name}.nii.gz"
+    labels = name.endswith("l")
+    nifti.write(path, LabelMap(array, grid) if labels else Volume(array, grid))
+    return path
 
 
-def test_patch_holds_the_largest_slice_within_its_bound() -> None:
-    assert slices((20, 33)).patch == (32, 48)
-    assert slices((20, 33), (512, 10)).patch == (256, 48)
+def made(folder: Path, picture: np.ndarray, labels: np.ndarray | None = None) -> TrainingCase:
+    if labels is None:
+        labels = np.zeros(GRID.shape, np.uint8)
+    files = write(folder, "a", picture), write(folder, "a-l", labels)
+    return TrainingCase("a", *files, (0.0, 9.0), "CT")
 
 
-def test_pictures_and_labels_stay_in_register() -> None:
-    given = slices((20, 20), (40, 30), (300, 290), (60, 16))
-    batches = Batches(given, given.patch, 8, seed=1)
-    for step in range(10):
-        batch = batches.at(step)
-        assert batch.pictures.shape == batch.labels.shape == (8, *given.patch)
-        organ = batch.labels == 1
-        assert (batch.pictures[organ] > 0.5).all()
-
-
-def test_most_of_a_batch_holds_an_organ() -> None:
-    given = slices(*[(16, 16)] * 2, *[(16, 16)] * 18)
-    for mask in given.labels[2:]:
-        mask[:] = 0
-    batch = Batches(given, (16, 16), 9, seed=0).at(0)
-    assert sum(mask.any() for mask in batch.labels) >= 6
-
-
-def test_loss_of_a_perfect_and_of_a_blank_answer() -> None:
-    labels = torch.zeros(1, 4, 4, dtype=torch.int64)
-    labels[0, :2] = 1
-    sure = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1).float() * 200 - 100
-    assert dice_cross_entropy(sure, labels).item() == pytest.approx(0, abs=1e-6)
-    even = torch.zeros(1, 2, 4, 4)
-    # cross-entropy ln 2; Dice (2 * 4 + 1) / (8 + 8 + 1)
-    assert dice_cross_entropy(even, labels).item() == pytest.approx(np.log(2) + 1 - 9 / 17)
-
-
-def test_loss_of_background_only_is_finite() -> None:
-    loss = dice_cross_entropy(torch.randn(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.int64))
-    assert torch.isfinite(loss)
-
-
-def test_default_steps_are_capped_and_given_ones_are_not() -> None:
-    assert settle(TrainingOptions(), "cpu", 10**6, (256, 256)).steps == MOST_STEPS_CPU
-    assert settle(TrainingOptions(steps=7), "cpu", 10**6, (256, 256)).steps == 7
-    assert settle(TrainingOptions(epochs=2, batch_size=5), "cpu", 11, (64, 64)).steps == 5
-    assert settle(TrainingOptions(), "cuda", 100, (64, 64)).width == 64
+def read(*cases: TrainingCase, copies: tuple[Copies, ...] = ()) -> list[Decoded]:
+    return list(decode(cases, copies, Store(1 << 20)))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"width": 0}, {"lr": -1.0}, {"steps": 5, "epochs": 2}, {"seed": -1}, {"minutes": 0.0}]
+    ("kind", "kept"),
+    [
+        ("uint8", "uint8"),
+        ("int16", "int16"),
+        ("uint16", "uint16"),
+        ("int32", "int16"),
+        ("float32", "float32"),
+        ("float64", "int16"),
+    ],
 )
-def test_wrong_options(wrong: dict[str, float]) -> None:
-    with pytest.raises(OptionError):
-        TrainingOptions(**wrong)  # type: ignore[arg-type]
+def test_volumes_are_kept_as_they_are(kind: str, kept: str, tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 200, GRID.shape).astype(kind)
+    (one,) = read(made(tmp_path, picture))
+    assert one.pictures[0].array.dtype == kept
+    assert np.array_equal(one.pictures[0].array, picture)
+    assert one.own
+    assert (one.case, one.modality, one.windows) == ("a", "CT", ((0.0, 9.0),))
+    assert one.geometry is not None
+    assert one.geometry.allclose(GRID)
+    assert one.grid == SliceGrid((2.0, 1.0, 1.5), "PL")
+
+
+def test_several_channels(tmp_path: Path) -> None:
+    one, two = np.full(GRID.shape, 5, np.int16), np.full(GRID.shape, 0.5, np.float32)
+    files = write(tmp_path, "a", one), write(tmp_path, "b", two)
+    labels = write(tmp_path, "a-l", np.ones(GRID.shape, np.uint8))
+    (found,) = read(TrainingCase("a", files, labels))
+    assert [channel.array.flat[0] for channel in found.pictures] == [5, 0.5]
+    assert found.windows == ()
+    assert TrainingCase("a", files, labels, (0.0, 1.0)).windows == ((0.0, 1.0),) * 2
+    each = ((0.0, 1.0), (2.0, 3.0))
+    assert TrainingCase("a", files, labels, each).windows == each
+    assert TrainingCase("a", files[0], labels, (0.0, 1.0)).windows == ((0.0, 1.0),)
+    other = write(tmp_path, "c", one, Geometry.from_parts(GRID.shape, (2.0, 1.0, 1.0)))
+    with pytest.raises(GeometryError):
+        read(TrainingCase("a", (files[0], other), labels))
+
+
+def test_copies_as_slices(tmp_path: Path) -> None:
+    paths: list[tuple[Path, Path]] = []
+    for number in range(2):
+        pair = tmp_path / f"{number}.png", tmp_path / f"{number}-l.png"
+        png.write_grey(pair[0], np.full((6, 5), 7 + number, np.uint8))
+        png.write_labels(pair[1], np.full((6, 5), number, np.uint8))
+        paths.append(pair)
+    images, masks = zip(*paths, strict=True)
+    copies = AugmentedSlices("a", images, masks, (0.0, 255.0), SliceGrid((2, 1, 1), "PL"))
+    (one,) = read(copies=(copies,))
+    assert not one.own
+    assert one.geometry is None
+    assert one.pictures[0].array[:, 0, 0].tolist() == [7, 8]
+    assert one.labels.array[:, 0, 0].tolist() == [0, 1]
+    assert one.windows == ((0.0, 255.0),)
+
+
+def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path) -> None:
+    picture = np.zeros(GRID.shape, np.float32)
+    picture[1, 2, 3] = np.nan
+    with pytest.raises(TrainingError, match="a holds grey values that are no finite numbers"):
+        read(made(tmp_path, picture))
+    many = np.full(GRID.shape, 300, np.uint16)
+    with pytest.raises(TrainingError, match="a holds a label of 300"):
+        read(made(tmp_path, np.zeros(GRID.shape, np.int16), many))
+    with pytest.raises(MedprepError):
+        read(TrainingCase("a", tmp_path / "none.nii", tmp_path / "a-l.nii.gz"))

@@ -8,18 +8,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from medprep.errors import TrainingError
 from medprep.formats import nifti
 from medprep.geometry import Geometry
 from medprep.inference.predict import load_predictor
+from medprep.models.checkpoint import load_model
 from medprep.progress import Silent
+from medprep.training import session
 from medprep.training.dataset import TrainingCase
+from medprep.training.guard import is_finite
 from medprep.training.loop import train
+from medprep.training.losses import dice_cross_entropy
 from medprep.training.options import TrainingOptions, TrainingResult
 from medprep.volume import LabelMap, Volume
 
@@ -41,6 +47,15 @@ def make_case(folder: Path, name: str, *, blank: bool = False, size: int = 24) -
     return case
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads of nets as small as these only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[TrainingCase]:
     folder = tmp_path_factory.mktemp("cases")
@@ -59,7 +74,8 @@ def run(
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    names = ("model.safetensors", "model.json", "log.csv")
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 class StopAt(Silent):
@@ -74,11 +90,22 @@ class StopAt(Silent):
             raise KeyboardInterrupt
 
 
+class Told(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message.strip())
+
+
 def test_equal_options_give_equal_bytes(cases: list[TrainingCase], tmp_path: Path) -> None:
     for name in ("one", "two"):
         run(cases, tmp_path / name)
     assert outputs(tmp_path / "one") == outputs(tmp_path / "two")
-    assert set(outputs(tmp_path / "one")) == {"model.safetensors", "model.json", "log.csv"}
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert names == {"model.safetensors", "model.json", "log.csv"}
 
 
 def test_another_seed_gives_other_weights(cases: list[TrainingCase], tmp_path: Path) -> None:
@@ -108,6 +135,7 @@ def test_killed_and_resumed_is_as_if_undisturbed(cases: list[TrainingCase], tmp_
         "from medprep.training.dataset import TrainingCase\n"
         "from medprep.training.loop import train\n"
         "from medprep.training.options import TrainingOptions\n"
+        "import torch; torch.set_num_threads(1)\n"
         f"cases = {cases!r}\n".replace("PosixPath", "Path")
         + f"train(cases[:2], [], cases[2:], {ORGANS!r}, {OPTIONS!r}, Path(sys.argv[1]), 'k',"
         " Silent())"
@@ -133,12 +161,24 @@ def test_a_state_of_other_options_is_not_continued(
     assert outputs(tmp_path / "stopped") == outputs(tmp_path / "whole")
 
 
-def test_a_damaged_state_starts_anew(cases: list[TrainingCase], tmp_path: Path) -> None:
+@pytest.mark.parametrize("both", [False, True])
+def test_a_damaged_state_is_gone_on_from_the_one_before(
+    both: bool, cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    """With both damaged the training starts anew; the end is the same."""
     run(cases, tmp_path / "whole")
-    (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged" / "state.safetensors").write_bytes(b"half")
-    run(cases, tmp_path / "damaged")
-    assert outputs(tmp_path / "damaged") == outputs(tmp_path / "whole")
+    folder = tmp_path / "damaged"
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, folder, progress=StopAt(35))
+    for name in ("state.safetensors", "state-previous.safetensors")[: 1 + both]:
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+    told = Told()
+    run(cases, folder, progress=told)
+    assert told.said[-1] == ("going on after step 20" if not both else told.said[-1])
+    assert sum("of no use" in one for one in told.said) == 1 + both
+    assert outputs(folder) == outputs(tmp_path / "whole")
 
 
 def test_it_learns_and_predicts_on_the_volumes_grid(
@@ -176,8 +216,32 @@ def test_a_loss_that_is_no_number_names_step_and_cases(
     cases: list[TrainingCase], tmp_path: Path
 ) -> None:
     wild = TrainingOptions(width=2, steps=40, batch_size=3, device="cpu", lr=1e30)
-    with pytest.raises(TrainingError, match=r"step \d+, in a batch of .*--lr"):
+    with pytest.raises(
+        TrainingError, match=r"the loss is .* at step \d+, in a batch of [ab, ]+;.*--lr"
+    ):
         run(cases, tmp_path, options=wild)
+
+
+def test_a_gradient_that_is_no_number_spares_the_weights(
+    cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of the step is finite: only its gradient gives it away."""
+    calls = []
+
+    def poisoned(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        loss = dice_cross_entropy(logits, labels)
+        return loss if len(calls) != 16 else loss + (logits * 0).sum().sqrt()
+
+    monkeypatch.setattr(session, "named_loss", lambda *_, **__: poisoned)
+    with pytest.raises(TrainingError, match=r"the gradient is nan at step 16, .* of step 10 are"):
+        run(cases, tmp_path)
+    net, _ = load_model(tmp_path / "last-good.safetensors", torch.device("cpu"))
+    assert is_finite(net)
+    monkeypatch.undo()
+    run(cases, tmp_path)
+    run(cases, tmp_path / "whole")
+    assert outputs(tmp_path) == outputs(tmp_path / "whole"), "and it can be gone on with"
 
 
 def test_minutes_end_it_and_mark_it(cases: list[TrainingCase], tmp_path: Path) -> None:

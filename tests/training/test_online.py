@@ -10,11 +10,10 @@ import pytest
 
 import medprep
 from medprep.augmentation.recipe import Recipe, Step
-from medprep.errors import TrainingError
 from medprep.formats import nifti
 from medprep.geometry import Geometry
 from medprep.progress import Silent
-from medprep.training.dataset import Batches, SliceSet, TrainingCase
+from medprep.training.dataset import TrainingCase
 from medprep.training.loop import train
 from medprep.training.online import Online, SliceGrid, generator_at
 from medprep.training.options import TrainingOptions
@@ -24,16 +23,18 @@ AXIAL = SliceGrid((5.0, 1.5, 1.5), "PL")
 SAGITTAL = SliceGrid((5.0, 1.5, 1.5), "IP")
 FLIPS = Recipe(flip=1.0, flip_axes=("LR",))
 TURNS = Recipe(rotate_degrees=Step(1.0, 20, 30), zoom=Step(1.0, 1.1, 1.3))
+IN_SPACE = Recipe(rotate_degrees=Step(1.0, 20, 30), rotate_3d_degrees=25)
 KIDNEYS = {2: 3, 3: 2}
 FAST = {"steps": 2, "width": 2, "batch_size": 2}
 OPTIONS = TrainingOptions(width=2, steps=20, batch_size=3, device="cpu")
+Patch = tuple[list[np.ndarray], np.ndarray]
 
 
 def online(recipe: Recipe, *, known: bool = True) -> Online:
     return Online(recipe, "one", KIDNEYS if known else None)
 
 
-def kidneys(kind: str = "uint16", size: int = 48) -> tuple[np.ndarray, np.ndarray]:
+def kidneys(kind: str = "float32", size: int = 48) -> tuple[np.ndarray, np.ndarray]:
     """A left and a right kidney of other sizes and greys."""
     rows, columns = np.mgrid[:size, :size]
     labels = np.zeros((size, size), np.uint8)
@@ -42,97 +43,132 @@ def kidneys(kind: str = "uint16", size: int = 48) -> tuple[np.ndarray, np.ndarra
     return (1000 + 20000 * labels.astype(np.int64)).astype(kind), labels
 
 
-def slices(count: int = 4, grid: SliceGrid = AXIAL) -> SliceSet:
-    found = SliceSet(own=count)
-    for number in range(count):
-        picture, labels = kidneys()
-        found.pictures.append(picture)
-        found.labels.append(labels)
-        found.windows.append((1000.0, 61000.0))
-        found.cases.append(f"case{number}")
-        found.grids.append(grid)
-    return found
+def shown(change: Online, grid: SliceGrid, place: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    picture, labels = kidneys()
+    (turned,), moved = change.slice_shown([picture], labels, grid, generator_at(0, 0, place))
+    return turned, moved
 
 
-def test_a_batch_follows_from_seed_and_step() -> None:
-    given, nnunet = slices(), Online(Recipe.preset("nnunet"), "nnunet", KIDNEYS)
-    one, two = (Batches(given, given.patch, 6, 7, nnunet) for _ in range(2))
-    two.at(3)
-    seen = set()
-    for step in (0, 5, 5, 9):
-        a, b = one.at(step), two.at(step)
-        assert np.array_equal(a.pictures, b.pictures)
-        assert np.array_equal(a.labels, b.labels)
-        seen |= {picture.tobytes() for picture in a.pictures}
-    assert len(seen) > 9, "equal slices are shown differently in each place of each step"
-    other = Batches(given, given.patch, 6, 8, nnunet)
-    assert not np.array_equal(one.at(0).pictures, other.at(0).pictures)
-
-
-def test_without_a_recipe_slices_are_shown_as_they_are() -> None:
-    given = slices()
-    for batch in (Batches(given, given.patch, 4, 0).at(step) for step in range(3)):
-        assert {picture.tobytes() for picture in batch.pictures} == {batch.pictures[0].tobytes()}
-
-
-def test_the_stored_slices_stay_as_they_were() -> None:
-    given = slices()
-    Batches(given, given.patch, 6, 0, online(TURNS)).at(0)
-    assert all(np.array_equal(one, kidneys()[0]) for one in given.pictures)
-    assert all(np.array_equal(one, kidneys()[1]) for one in given.labels)
-
-
-@pytest.mark.parametrize("kind", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
-def test_labels_stay_in_register(kind: str) -> None:
-    labels = kidneys()[1]
-    picture = (30 * labels).astype(kind)
-    turned, moved = online(TURNS).apply(picture, labels, AXIAL, generator_at(0, 0, 0))
+def test_labels_stay_in_register() -> None:
+    picture, labels = kidneys()
+    before = picture.copy(), labels.copy()
+    both, moved = online(TURNS).slice_shown(
+        [picture, 2 * picture], labels, AXIAL, generator_at(0, 0, 0)
+    )
     assert np.count_nonzero(moved != labels) > 100
     assert set(np.unique(moved)) == {0, 2, 3}
-    assert np.mean(np.abs(turned.astype(float) - 30.0 * moved) > 25) < 0.02
-    assert turned.dtype == (kind if kind not in ("int32", "float64") else "float32")
+    assert np.mean(np.abs(both[0] - (1000 + 20000.0 * moved)) > 15000) < 0.02
+    assert np.allclose(both[1], 2 * both[0], rtol=1e-5), "channels move alike"
+    assert both[0].dtype == np.float32
+    assert np.array_equal(picture, before[0])
+    assert np.array_equal(labels, before[1])
+
+
+def test_channels_have_noise_of_their_own() -> None:
+    noise = online(Recipe(noise_sd=Step(1.0, 0.1, 0.1), bias=Step(1.0, 0.3, 0.3)))
+    picture, labels = kidneys()
+    pair, _ = noise.slice_shown([picture, picture], labels, AXIAL, generator_at(0, 0, 0))
+    apart = [one - picture for one in pair]
+    assert abs(np.corrcoef(apart[0].ravel(), apart[1].ravel())[0, 1]) < 0.9
+    assert not np.array_equal(*pair)
+
+
+BODY = Geometry.from_parts((40, 60, 50), (1.2, 1.0, 1.0))
+PATCH = (12, 16, 14)
+START = (14, 20, 18)
+
+
+def body(first: tuple[int, ...], shape: tuple[int, ...]) -> Patch:
+    """A smooth picture that tells where it was read, and where that lies in thirds."""
+    index = np.stack(
+        np.meshgrid(*[np.arange(n) + s + f for n, s, f in zip(shape, START, first, strict=True)],
+                    indexing="ij")
+    ).astype(np.float32)  # fmt: skip
+    wave = np.sin(index[0] / 5) + np.sin(index[1] / 7) + np.sin(index[2] / 6)
+    return [wave, -wave], (wave > 0).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        IN_SPACE,
+        Recipe(zoom=Step(1.0, 0.6, 0.6)),
+        Recipe(translate_share=Step(1.0, 0.3, 0.3)),
+        Recipe(shear_degrees=Step(1.0, 15, 15)),
+        Recipe(elastic_amplitude_mm=Step(1.0, 2, 2), elastic_spacing_mm=9),
+        Recipe(crop_side=Step(1.0, 0.7, 0.7)),
+        Recipe(flip=1.0),
+    ],
+)
+def test_a_patch_shows_the_volume_to_its_corners(recipe: Recipe) -> None:
+    """No corner of it is filled up: what turns in comes from around the patch."""
+    most = 0
+    for place in range(6):
+        reads = []
+
+        def read(first: tuple[int, ...], shape: tuple[int, ...], reads: list = reads) -> Patch:
+            reads.append((first, shape))
+            return body(first, shape)
+
+        (one, two), labels = Online(recipe, "x", {}).patch_shown(
+            read, PATCH, BODY, generator_at(0, 0, place)
+        )
+        assert one.shape == labels.shape == PATCH
+        assert one.flags.c_contiguous
+        assert np.allclose(one, -two, atol=1e-5)
+        assert np.mean((one > 0) != labels) < 0.05
+        ((_, shape),) = reads
+        most = max(most, int(np.prod(shape)))
+        lowest = body(reads[0][0], shape)[0][0].min()
+        assert (one == lowest).mean() < 0.002, "the outside is shown"
+    assert most <= 8 * np.prod(PATCH)
+
+
+def test_a_patch_that_does_not_move_reads_no_more_than_itself() -> None:
+    def read(first: tuple[int, ...], shape: tuple[int, ...]) -> Patch:
+        assert (first, shape) == ((0, 0, 0), PATCH)
+        return body(first, shape)
+
+    still = Recipe(noise_sd=Step(1.0, 0.1, 0.1))
+    (one, _), labels = Online(still, "x", {}).patch_shown(read, PATCH, BODY, generator_at(0, 0, 0))
+    assert not np.array_equal(one, body((0, 0, 0), PATCH)[0][0])
+    assert np.array_equal(labels, body((0, 0, 0), PATCH)[1])
+    flipped = Recipe(flip=1.0, flip_axes=("LR",))
+    (one, _), labels = Online(flipped, "x", {1: 2, 2: 1}).patch_shown(
+        read, PATCH, BODY, generator_at(0, 0, 0)
+    )
+    assert np.array_equal(one, body((0, 0, 0), PATCH)[0][0][..., ::-1])
+    assert np.array_equal(labels, 2 * body((0, 0, 0), PATCH)[1][..., ::-1]), "sides are exchanged"
+    (one, _), labels = Online(flipped, "x", None).patch_shown(
+        read, PATCH, BODY, generator_at(0, 0, 0)
+    )
+    assert np.array_equal(one, body((0, 0, 0), PATCH)[0][0]), "no partner is known"
 
 
 def test_both_kidneys_keep_their_sides() -> None:
-    picture, labels = kidneys()
+    picture, _ = kidneys()
     for place in range(5):
-        change = generator_at(0, 0, place)
-        turned, moved = online(FLIPS).apply(picture, labels, AXIAL, change)
+        turned, moved = shown(online(FLIPS), AXIAL, place)
         assert np.array_equal(turned, picture[:, ::-1])
         assert np.flatnonzero((moved == 2).any(0)).max() < np.flatnonzero((moved == 3).any(0)).min()
 
 
 def test_no_flip_where_no_partner_is_known() -> None:
     picture, labels = kidneys()
-    change = generator_at(0, 0, 0)
-    turned, moved = online(FLIPS, known=False).apply(picture, labels, AXIAL, change)
+    turned, moved = shown(online(FLIPS, known=False), AXIAL)
     assert np.array_equal(turned, picture)
     assert np.array_equal(moved, labels)
     both = Recipe(flip=1.0)
-    turned, moved = online(both, known=False).apply(picture, labels, AXIAL, change)
+    turned, moved = shown(online(both, known=False), AXIAL)
     assert np.array_equal(turned, picture[::-1]), "front and back may be exchanged"
     assert np.array_equal(moved, labels[::-1])
 
 
 def test_slices_without_left_and_right_are_not_flipped_across_them() -> None:
     picture, labels = kidneys()
-    turned, moved = online(FLIPS).apply(picture, labels, SAGITTAL, generator_at(0, 0, 0))
+    turned, moved = shown(online(FLIPS), SAGITTAL)
     assert np.array_equal(turned, picture)
     assert np.array_equal(moved, labels)
-
-
-def test_a_case_that_cannot_be_moved_is_named() -> None:
-    given = slices(1)
-    given.pictures[0] = np.full((48, 48), np.nan, np.float32)
-    with pytest.raises(TrainingError, match=r"case0 cannot be augmented: .* no finite numbers"):
-        Batches(given, given.patch, 2, 0, online(TURNS)).at(0)
-
-
-def test_slices_know_how_they_lie(tmp_path: Path) -> None:
-    case = make_case(tmp_path, "a")
-    given = SliceSet.load([case], [case])
-    assert given.own == 3
-    assert given.grids == [SliceGrid((2.0, 1.0, 1.0), "PL")] * 6
 
 
 def make_case(folder: Path, name: str) -> TrainingCase:

@@ -1,0 +1,71 @@
+"""How a training ends: what is written of it, and what is said."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from medprep.files import AtomicFiles, json_bytes
+from medprep.models.checkpoint import save_model
+from medprep.models.registry import config_of
+from medprep.training.online import Online
+from medprep.training.options import Settled, TrainingResult
+from medprep.training.samples import Samples
+from medprep.training.state import State
+
+MODEL, TOLD, LOG = "model.safetensors", "model.json", "log.csv"
+LAST_GOOD = "last-good.safetensors"
+
+
+def result_of(
+    state: State, settled: Settled, net: nn.Module, samples: Samples, online: Online | None
+) -> TrainingResult:
+    """Say how a training ended."""
+    if state.best_dice is None:
+        choice = "last step: there is no validation patient to choose by"
+    else:
+        choice = f"step {state.best_step}: the best mean Dice on the validation patients"
+    if settled.patience is not None and state.stale >= settled.patience:
+        choice += f"; ended early, after {state.stale} validations without a better one"
+    told = {name: value for name, value in asdict(settled).items() if name != "config"}
+    return TrainingResult(
+        state.step,
+        state.step if state.best_dice is None else state.best_step,
+        state.best_dice,
+        choice,
+        settled.minutes is None and settled.device == "cpu",
+        samples.count(own=True),
+        samples.count(own=False),
+        sum(tensor.numel() for tensor in net.parameters()),
+        torch.get_num_threads(),
+        {**told, "patch": list(settled.patch), "augment": online.called if online else "none"},
+        None if online is None else asdict(online.recipe),
+    )
+
+
+def finish(
+    folder: Path, settled: Settled, net: nn.Module, state: State, record: Mapping[str, Any]
+) -> None:
+    """Write the chosen weights and what people read, together."""
+    with AtomicFiles() as files:
+        model = files.file(folder / MODEL)
+        save_model(model, settled.model, net, dict(record))
+        shown = {
+            **record,
+            "config": config_of(net),
+            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        }
+        files.file(folder / TOLD).write_bytes(json_bytes(shown))
+        files.file(folder / LOG).write_bytes(state.log_csv())
+
+
+def save_weights(path: Path, model: str, net: nn.Module, record: Mapping[str, Any]) -> None:
+    """Write a net that can be predicted with, beside the one that the training ends with."""
+    with AtomicFiles() as files:
+        save_model(files.file(path), model, net, dict(record))

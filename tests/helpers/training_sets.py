@@ -1,0 +1,44 @@
+"""Small cases to train on: discs in slices, balls in volumes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from medprep.formats import nifti
+from medprep.geometry import Geometry
+from medprep.models.checkpoint import read_tensors
+from medprep.training.dataset import TrainingCase
+from medprep.volume import LabelMap, Volume
+
+ORGANS = {1: "shell", 2: "core"}
+
+
+def make_ball(folder: Path, name: str, *, size: int = 20, modality: str = "MR") -> TrainingCase:
+    """A ball with a brighter core, somewhere in a noisy volume."""
+    chance = np.random.default_rng(abs(int.from_bytes(name.encode(), "big")) % 2**32)
+    shape = (size, size + 2, size - 1)
+    places = (
+        np.indices(shape) - (np.array(shape) / 2 + chance.uniform(-2, 2, 3))[:, None, None, None]
+    )
+    away = np.sqrt((places**2).sum(0))
+    labels = ((away < size / 3).astype(np.uint8) + (away < size / 6)).astype(np.uint8)
+    picture = (chance.normal(100, 20, shape) + 150 * labels).astype(np.int16)
+    grid = Geometry.from_parts(shape, (1.0, 1.0, 1.0))
+    case = TrainingCase(
+        name, folder / f"{name}.nii.gz", folder / f"{name}-l.nii.gz", (0.0, 500.0), modality
+    )
+    nifti.write(case.images[0], Volume(picture, grid))
+    nifti.write(case.labels, LabelMap(labels, grid, ORGANS))
+    return case
+
+
+def weights_of(path: Path) -> str:
+    """Give a digest of all tensors in a file."""
+    found = hashlib.sha256()
+    tensors, _ = read_tensors(path)
+    for name in sorted(tensors):
+        found.update(name.encode() + tensors[name].numpy().tobytes())
+    return found.hexdigest()
