@@ -37,8 +37,6 @@ from typing import Any
 import numpy as np
 
 # Before torch is loaded: it settles how threads wait, which moves a step's time several times.
-from medprep.models.backend import choose_device  # isort: split
-
 import torch
 from arms_report import ARMS, MOVED16, ORGANS, Arm, Results, report
 
@@ -46,13 +44,11 @@ from medprep.augmentation.recipe import Recipe
 from medprep.files import AtomicFiles
 from medprep.formats import nifti
 from medprep.formats.windowing import choose_scale, choose_window, to_8bit, to_16bit
+from medprep.inference.predict import load_predictor
 from medprep.metrics.confusion import confusion_matrix
 from medprep.metrics.overlap import Overlap
-from medprep.models.checkpoint import load_model
-from medprep.models.inputs import predict_slices
 from medprep.organs import mirror_partners
 from medprep.progress import Silent
-from medprep.training import dataset
 from medprep.training.dataset import TrainingCase
 from medprep.training.loop import train
 from medprep.training.online import Online
@@ -83,9 +79,10 @@ def main() -> None:
     given = parser.parse_args()
     work = given.results.with_suffix(".work")
     results = Results.read(given.results)
-    sizes = {name: getattr(given, name) for name in ("width", "batch_size", "lr", "device")}
+    sizes = {
+        name: getattr(given, name) for name in ("width", "batch_size", "lr", "device", "patch")
+    }
     # Crops of 128 rows and columns take a quarter of the time that whole slices do.
-    dataset.LARGEST_PATCH = given.patch
     bench = Bench(given.folder, work, sizes)
     prepare(results, bench, given)
     settings = results.settings
@@ -104,7 +101,6 @@ def prepare(results: Results, bench: Bench, given: argparse.Namespace) -> None:
     """Settle on the steps, or keep to the settings that the file of results holds."""
     fixed = {
         **bench.sizes,
-        "patch": given.patch,
         "seeds": given.seeds,
         "train": [f"{number}" for number in bench.train],
         "test": [f"{number}" for number in bench.test],
@@ -141,7 +137,7 @@ class Bench:
     work
         Gets the volumes of both kinds, and trainings under way.
     sizes
-        Width, batch size, learning rate and device.
+        Width, batch size, learning rate, device and the side of a patch.
     """
 
     def __init__(self, folder: Path, work: Path, sizes: dict[str, Any]) -> None:
@@ -185,17 +181,17 @@ class Bench:
         mirror = mirror_partners(ORGANS)
         online = Online(Recipe.preset("tutorial"), "tutorial", mirror) if arm.augment else None
         cases = [self.case(number, arm.bits) for number in self.train]
-        options = TrainingOptions(seed=seed, steps=steps, **self.sizes)
+        sizes = {**self.sizes, "patch": (self.sizes["patch"],) * 2}
+        options = TrainingOptions(seed=seed, steps=steps, normalise="window", **sizes)
         key = f"{arm} {options}"
         trained = train(cases, [], [], ORGANS, options, folder, key, Silent(), online)
         seconds = time.perf_counter() - start
         loss = (folder / "log.csv").read_text().splitlines()[-1].split(",")[1]
-        device = choose_device(options.device)
-        net, _ = load_model(folder / "model.safetensors", device)
+        predictor = load_predictor(folder / "model.safetensors", options.device)
         dice = {}
         for number in self.test:
             case = self.case(number, arm.bits)
-            predicted = predict_slices(net, nifti.read(case.image).array, case.window, device)
+            predicted = predictor.predict(nifti.read(case.images[0]), case.windows)
             found = confusion_matrix(nifti.read_labels(case.labels), predicted, max(ORGANS))
             dice[case.case] = {
                 name: Overlap(int(found[n].sum()), int(found[:, n].sum()), int(found[n, n])).dice

@@ -16,6 +16,7 @@ from medprep.dicom.stacks import Gaps, Tilt
 from medprep.exports import run as exports
 from medprep.exports.run import Export, ExportFormat, ExportOutcome
 from medprep.folds.strata import Criterion
+from medprep.inference.options import Axis
 from medprep.labels.corrections import Flip, Order
 from medprep.labels.holes import Holes
 from medprep.labels.rules import Preset as RuleSet
@@ -29,10 +30,14 @@ from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert, Format
 from medprep.stages.evaluate import Evaluate
 from medprep.stages.extract import Extract
+from medprep.stages.predict import Format as PredictionFormat
 from medprep.stages.predict import Predict
 from medprep.stages.report import Report
 from medprep.stages.split import LeaveOut, Split
 from medprep.stages.train import Train
+from medprep.training.fingerprint import Normalise
+from medprep.training.options import Precision
+from medprep.training.recipes import Loss, Target
 
 WORKSPACE = Path("medprep-work")
 
@@ -178,18 +183,32 @@ def train(
     lr: float | None = None,
     device: str = Train.device,
     seed: int = Train.seed,
-    fold: int = Train.fold,
+    fold: int | str = Train.fold,
     run_name: str | None = None,
     minutes: float | None = None,
     allow_leaks: bool = False,
     augment: str | None = None,
+    recipe: str = Train.recipe,
+    target: Target | None = None,
+    loss: Loss | None = None,
+    class_weight: Sequence[float] = (),
+    patch: str | None = None,
+    spacing: str | None = None,
+    memory: float | None = None,
+    normalise: Normalise | None = None,
+    workers: int = Train.workers,
+    compile: bool = False,
+    precision: Precision = Train.precision,
+    accumulate: int = Train.accumulate,
+    patience: int | None = None,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
     """Train a net on the training fold; see `Train` (``run_name`` is its ``run``)."""
     stage = Train(
         model, width, epochs, steps, batch_size, lr, device, seed, fold, run_name, minutes,
-        allow_leaks, augment,
+        allow_leaks, augment, recipe, target, loss, tuple(class_weight), patch, spacing, memory,
+        normalise, workers, compile, precision, accumulate, patience,
     )  # fmt: skip
     return run([stage], workspace, progress=progress)
 
@@ -199,11 +218,15 @@ def predict(
     run_name: str | None = None,
     cases: Literal["held-out", "all"] = Predict.cases,
     device: str = Predict.device,
+    overlap: float = Predict.overlap,
+    mirror: Sequence[Axis] = (),
+    format: PredictionFormat = Predict.format,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
     """Predict label maps on the original grids; see `Predict`."""
-    return run([Predict(run_name, cases, device)], workspace, progress=progress)
+    stage = Predict(run_name, cases, device, overlap, tuple(mirror), format)
+    return run([stage], workspace, progress=progress)
 
 
 def dice(

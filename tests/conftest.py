@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is loaded: tiny nets beside other processes wait, not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Tests and the processes they start import what stands there by name.
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 

@@ -134,6 +134,11 @@ def find_run(workspace: Workspace, wanted: str | None) -> Artifact:
     if wanted is None:
         step = workspace.database.steps().get("train")
         options: dict[str, Any] = step.options if step else {}
+        if options.get("fold") == "all":
+            raise CheckpointError(
+                f"the last training made a model for each fold; name one of {', '.join(runs)} by "
+                "--run"
+            )
         wanted = options.get("run") or f"{options.get('model')}-fold{options.get('fold')}"
     if wanted not in runs:
         have = ", ".join(runs) or "none"

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from medprep.augmentation.recipe import Recipe, named_recipe
 from medprep.errors import OptionError
 from medprep.files import AtomicFiles, safe_name
-from medprep.models.registry import require_model
 from medprep.organs import mirror_partners
 from medprep.stages import leak_gate
-from medprep.stages.augment import about_flips, recipe_name
+from medprep.stages.augment import recipe_name
 from medprep.stages.base import Context, Summary, is_up_to_date, task
 from medprep.stages.split import role
 from medprep.stages.tables import read_log
 from medprep.stages.train_cases import Cases
-from medprep.training.options import TrainingOptions
+from medprep.stages.train_told import told
+from medprep.training.fingerprint import Normalise
+from medprep.training.options import NAMES, Precision, TrainingOptions, trainable
+from medprep.training.recipes import Loss, Target
 from medprep.workspace.database import Artifact
 
 if TYPE_CHECKING:
     from medprep.training.online import Online
     from medprep.training.options import TrainingResult
 
+ALL = "all"
+"""Of ``fold``: each in turn."""
 _VERSION = 1
 
 
@@ -34,29 +39,51 @@ class Train:
     Parameters
     ----------
     model
-        Name of the net.
+        Name of the net; whether it sees slices or volumes follows from it.
     width
-        Channels of its first level.
+        Channels of its first level, or of a token.
     epochs, steps
         Length of the training, by one of the two.
     batch_size, lr
-        Slices a step; peak learning rate.
+        Slices or patches a step; peak learning rate.
     device
         ``cpu``, ``cuda``, ``mps`` or ``auto``.
     seed
         Another seed gives other weights and batches.
     fold
-        Which part validates, after ``split --folds``.
+        Which part validates, after ``split --folds``; ``all`` trains one net for each.
     run
-        Name of the run.
+        Name of the run; of several folds each adds its own.
     minutes
         Stop after this time; such a run cannot be repeated exactly.
     allow_leaks
         Train although pictures of the training fold stand in another; every table says so.
     augment
-        Recipe by which slices are changed each time they are shown: ``tutorial``, ``nnunet``,
-        ``none`` or a TOML file. None: ``none`` where there are augmented copies, else
+        Recipe by which slices or patches are changed each time they are shown: ``tutorial``,
+        ``nnunet``, ``none`` or a TOML file. None: ``none`` where there are augmented copies, else
         ``tutorial``.
+    recipe
+        How it is trained: ``default``, ``nnunet`` or ``tutorial``.
+    target
+        ``classes`` that exclude each other (softmax) or ``regions`` that may overlap (sigmoid).
+    loss, class_weight
+        ``dice-ce``, ``bce`` or ``ce``; with the last a weight of each class, background first.
+    patch, spacing
+        Sides, as ``32x48x32``; millimetres between slices, rows and columns, as ``1.5x1x1``.
+    memory
+        GiB that a step may take.
+    normalise
+        ``window``, ``ct`` or ``mr``.
+    workers
+        Processes that make batches ahead.
+    compile
+        Let torch compile the net first.
+    precision
+        ``float32``, ``bf16`` (mixed) or ``auto``.
+    accumulate
+        Batches whose gradients make one step.
+    patience
+        Stop after so many validations without a better one.
     """
 
     model: str = "unet2d"
@@ -67,24 +94,35 @@ class Train:
     lr: float | None = None
     device: str = "auto"
     seed: int = 0
-    fold: int = 0
+    fold: int | str = 0
     run: str | None = None
     minutes: float | None = None
     allow_leaks: bool = False
     augment: str | None = None
+    recipe: str = "default"
+    target: Target | None = None
+    loss: Loss | None = None
+    class_weight: tuple[float, ...] = ()
+    patch: str | None = None
+    spacing: str | None = None
+    memory: float | None = None
+    normalise: Normalise | None = None
+    workers: int = 0
+    compile: bool = False
+    precision: Precision = "auto"
+    accumulate: int = 1
+    patience: int | None = None
 
     name: ClassVar[str] = "train"
     needs: ClassVar[tuple[str, ...]] = ("clean",)
 
     def __post_init__(self) -> None:
-        require_model(self.model)
-        if self.model != "unet2d":
-            raise OptionError(f"--model is {self.model}; train trains unet2d, the net for slices")
+        object.__setattr__(self, "class_weight", tuple(self.class_weight))  # JSON has lists only
         self._training_options()
         if self.augment is not None:
             named_recipe(self.augment)
-        if self.fold < 0:
-            raise OptionError(f"--fold is {self.fold}; wanted is 0 or more")
+        if self.fold != ALL and not (isinstance(self.fold, int) and self.fold >= 0):
+            raise OptionError(f"--fold is {self.fold}; wanted is 0 or more, or {ALL}")
         if self.run is not None and safe_name(self.run) != self.run:
             raise OptionError(
                 f"--run is '{self.run}'; wanted are lower-case letters, digits, - and _, such "
@@ -93,13 +131,38 @@ class Train:
 
     @property
     def run_id(self) -> str:
-        """The run's name."""
+        """The run's name; of all folds, what their runs' names begin with."""
+        if self.fold == ALL:
+            return self.run or self.model
         return self.run or f"{self.model}-fold{self.fold}"
+
+    def of_folds(self, count: int) -> tuple[Train, ...]:
+        """Give the trainings that this is: one, or one for each of ``count`` folds."""
+        if self.fold != ALL:
+            return (self,)
+        return tuple(
+            replace(self, fold=fold, run=self.run and f"{self.run}-fold{fold}")
+            for fold in range(count)
+        )
 
     def perform(self, context: Context) -> Summary:
         """Train, or go on with a training that was stopped."""
+        if self.fold != ALL:
+            return self._perform(context)
+        count = int(str(context.workspace.require_split()["folds"]))
+        whole = Summary("train", facts={"runs": {}})
+        for one in self.of_folds(count):
+            context.progress.say(f"    fold {one.fold} of {count}: {one.run_id}")
+            part = one._perform(context)
+            whole.made += part.made
+            whole.kept += part.kept
+            whole.lines += [f"{one.run_id}: {line}" for line in part.lines]
+            whole.facts["runs"][one.run_id] = part.facts
+        return whole
+
+    def _perform(self, context: Context) -> Summary:
         workspace, run = context.workspace, self.run_id
-        cases = Cases.of(workspace, self.fold)
+        cases = Cases.of(workspace, int(self.fold), trainable(self.model).dimensions)
         options, online = self._training_options(), self._online(cases)
         settings = asdict(options)
         if online is not None:
@@ -116,7 +179,7 @@ class Train:
         workspace.database.forget("train", [run])
         folder = workspace.layout.model(run)
         learnt = (cases.train, cases.augmented, cases.val, cases.names)
-        result = train(*learnt, options, folder, made.key, context.progress, online)
+        result = train(*learnt, options, folder, made.key, context.progress, online, cases.regions)
         _draw_curve(folder)
         names = ("model.safetensors", "model.json", "log.csv", "curve.png")
         files = tuple(workspace.layout.relative(folder / name) for name in names)
@@ -124,14 +187,11 @@ class Train:
         workspace.database.put(Artifact("train", run, made.key, made.inputs, files, summary.facts))
         summary.made.append(run)
         summary.lines.extend([leaks] if leaks else [])
-        summary.lines.extend(_lines(cases, result))
-        if online is not None and cases.across(online.recipe):
-            organs, off = cases.names.values(), online.mirror is None
-            summary.lines.extend(about_flips(organs if off else (), () if off else organs))
+        summary.lines.extend(told(cases, result, online))
         return summary
 
     def _online(self, cases: Cases) -> Online | None:
-        """Settle what happens to slices as they are shown."""
+        """Settle what happens to slices or patches as they are shown."""
         from medprep.training.online import Online
 
         called = self.augment or ("none" if cases.augmented else "tutorial")
@@ -143,7 +203,7 @@ class Train:
     def _leaks(self, context: Context) -> str:
         """Say what of the training fold also stands in another; refuse unless it is allowed."""
         rows = context.workspace.database.cases()
-        roles = {row.name: role(row, self.fold) for row in rows}
+        roles = {row.name: role(row, int(self.fold)) for row in rows}
         found = leak_gate.across(leak_gate.find(context), roles)
         leak_gate.require_none(found, self.allow_leaks)
         told = [leak_gate.tell(found)] if found else []
@@ -152,22 +212,28 @@ class Train:
         return f"TRAINED ACROSS A LEAK: {'; '.join(told)}" if told else ""
 
     def _training_options(self) -> TrainingOptions:
-        given = {
-            name: getattr(self, name)
-            for name in (
-                "model",
-                "width",
-                "epochs",
-                "steps",
-                "batch_size",
-                "lr",
-                "device",
-                "seed",
-                "minutes",
-            )
-            if getattr(self, name) is not None
-        }
-        return TrainingOptions(**given)
+        given = {name: getattr(self, name) for name in NAMES if hasattr(self, name)}
+        return TrainingOptions(
+            **given
+            | {
+                "class_weights": self.class_weight,
+                "patch": None if self.patch is None else _sides("patch", self.patch, int),
+                "spacing": None if self.spacing is None else _sides("spacing", self.spacing, float),
+            }
+        )
+
+
+def _sides(name: str, text: str, number: Callable[[str], Any]) -> tuple[Any, ...]:
+    """Read numbers with an x between them."""
+    try:
+        found = tuple(number(one) for one in text.casefold().split("x"))
+    except ValueError as error:
+        raise OptionError(
+            f"--{name} is '{text}'; wanted are numbers with an x between, such as 32x48x32"
+        ) from error
+    if name == "spacing" and len(found) != 3:
+        raise OptionError(f"--spacing is '{text}'; wanted are three: slices, rows, columns")
+    return found
 
 
 def _draw_curve(folder: Path) -> None:
@@ -185,22 +251,3 @@ def _facts(stage: Train, cases: Cases, result: TrainingResult) -> dict[str, Any]
         "names": {str(value): name for value, name in cases.names.items()},
         **asdict(result),
     }
-
-
-def _lines(cases: Cases, result: TrainingResult) -> list[str]:
-    used = result.resolved
-    lines = [
-        f"{used['model']}, width {used['width']}, {result.parameters:,} parameters, "
-        f"{len(cases.names)} organs, on {used['device']}",
-        f"{result.steps} steps of {used['batch_size']} slices of {used['patch'][0]} x "
-        f"{used['patch'][1]}, from {result.slices} slices of {len(cases.train)} cases and "
-        f"{result.augmented_slices} augmented ones"
-        + ("" if used["augment"] == "none" else f", changed as they are shown ({used['augment']})"),
-        f"kept: {result.choice}"
-        + ("" if result.validation_dice is None else f" ({result.validation_dice:.4f})"),
-    ]
-    if cases.missing:
-        lines.append(f"without labels because they failed before: {', '.join(cases.missing)}")
-    if not result.repeatable:
-        lines.append("this run cannot be repeated to the last digit (a clock or a GPU)")
-    return lines

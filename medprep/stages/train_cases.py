@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from medprep.augmentation.engines import across
@@ -35,7 +35,12 @@ class Cases:
     missing
         Cases without labels because they failed before.
     orientations
-        Where rows and columns of the training cases run, two letters each.
+        Where the axes that the net sees run in the training cases: a letter for rows and columns
+        each, for nets of volumes one for slices before them.
+    regions
+        Region to its organs, as far as all of them are learnt.
+    passed_over
+        Training cases whose augmented slices are of no use to a net for volumes.
     """
 
     train: list[TrainingCase]
@@ -45,10 +50,19 @@ class Cases:
     inputs: list[Input]
     missing: list[str]
     orientations: set[str]
+    regions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, workspace: Workspace, fold: int) -> Cases:
+    def of(cls, workspace: Workspace, fold: int, dimensions: int = 2) -> Cases:
         """Find them.
+
+        Parameters
+        ----------
+        fold
+            Which part validates.
+        dimensions
+            The net's: 2 for slices, 3 for volumes.
 
         Raises
         ------
@@ -67,23 +81,44 @@ class Cases:
                 cases.missing.append(row.name)
                 continue
             into.append(_case(workspace, row, made))
-            cases.names.update(names_of(made["clean"][row.name].facts))
+            labels = made["clean"][row.name].facts
+            cases.names.update(names_of(labels))
+            cases.regions.update((n, tuple(p)) for n, p in labels.get("regions", {}).items())
             stages = ["convert", "clean"]
             if into is cases.train:
-                cases.orientations.add(made["convert"][row.name].facts["orientation_lps"][1:])
-            if into is cases.train and row.name in made["augment"]:
-                cases.augmented.extend(_augmented(workspace, row, made))
-                stages.append("augment")
+                letters = made["convert"][row.name].facts["orientation_lps"]
+                cases.orientations.add(letters[-dimensions:])
+                stages += cases._add_copies(workspace, row, made, dimensions)
             cases.inputs.append(Input("source", f"{row.name}/fold", fold_key(row)))
             cases.inputs.extend(artifact_input(made[stage][row.name]) for stage in stages)
+        known = set(cases.names.values())
+        strange = [name for name, parts in cases.regions.items() if not known.issuperset(parts)]
+        for name in strange:
+            del cases.regions[name]
         if not cases.train:
             raise TrainingError(
                 "no training case has labels; look at what failed before: medprep status"
             )
         return cases
 
+    def _add_copies(
+        self,
+        workspace: Workspace,
+        row: CaseRow,
+        made: dict[str, dict[str, Artifact]],
+        dimensions: int,
+    ) -> list[str]:
+        """Add a case's copies, and give the stage that it thereby depends on."""
+        if row.name not in made["augment"]:
+            return []
+        if made["augment"][row.name].facts["dimensions"] < dimensions:
+            self.passed_over.append(row.name)
+            return []
+        self.augmented.extend(_augmented(workspace, row, made))
+        return ["augment"]
+
     def across(self, recipe: Recipe) -> bool:
-        """Tell whether a recipe would exchange left and right in any of the slices."""
+        """Tell whether a recipe would exchange left and right in what the net sees."""
         return any(across(recipe, letters) for letters in self.orientations)
 
 
@@ -106,7 +141,11 @@ def _case(workspace: Workspace, row: CaseRow, made: dict[str, dict[str, Artifact
     window = made["convert"][row.name].facts["window"]
     layout = workspace.layout
     return TrainingCase(
-        row.name, layout.image(row.name), layout.cleaned(row.name), (window["low"], window["high"])
+        row.name,
+        layout.image(row.name),
+        layout.cleaned(row.name),
+        (window["low"], window["high"]),
+        row.modality,
     )
 
 
