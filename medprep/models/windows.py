@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from medprep.errors import OptionError
 from medprep.models.blending import OVERLAP, Rows, slide
-from medprep.models.inputs import PIXELS_AT_ONCE
 from medprep.models.layout import quickest
 from medprep.models.mirroring import Answer, mirrored, mirrored_channels
 from medprep.models.preparation import Preparation
 from medprep.models.targets import Targets
+
+PIXELS_AT_ONCE = 4 * 256 * 256
+"""So many pixels go through a net together when it predicts: bounds the memory."""
 
 LOGIT_BYTES = 1 << 29
 """So much memory the logits of a volume take at most while windows are blended, for each net. Only

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from nets import saved, solid
+from plain_slices import predict_slices
 from torch import Tensor, nn
 
 from medprep.errors import CheckpointError, GeometryError, OptionError
@@ -17,7 +18,6 @@ from medprep.inference.options import PredictorOptions
 from medprep.inference.predict import Predictor, load_predictor
 from medprep.models import build
 from medprep.models.checkpoint import load_model, save_model
-from medprep.models.inputs import predict_slices
 from medprep.models.targets import Targets
 from medprep.volume import Volume
 

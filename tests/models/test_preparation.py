@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_slices import prepare
 
 from medprep.errors import CheckpointError, FormatError, GeometryError, OptionError
-from medprep.models.inputs import prepare
 from medprep.models.preparation import Preparation
 from medprep.models.resampling import resample, resample_labels, shape_at
 from medprep.models.scaling import Scaling

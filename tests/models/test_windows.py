@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_slices import predict_slices
 from torch import Tensor, nn
 
 from medprep.errors import OptionError
 from medprep.models import blending, build
 from medprep.models.blending import blend, importance, slide, window_starts
-from medprep.models.inputs import predict_slices
 from medprep.models.preparation import Preparation
 from medprep.models.scaling import Scaling
 from medprep.models.targets import Targets

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from nets import saved, solid
 from PIL import Image
+from plain_slices import predict_slices
 
 import medprep
 from medprep import pipeline
@@ -18,7 +19,6 @@ from medprep.errors import OptionError
 from medprep.formats import nifti
 from medprep.geometry import Geometry
 from medprep.models.checkpoint import load_model
-from medprep.models.inputs import predict_slices
 from medprep.predictions.options import PredictFolder
 from medprep.stages.base import command_words
 from medprep.stages.predict import Predict

@@ -1,4 +1,4 @@
-"""Grey values to a net's input and logits to labels: the same in training and in prediction."""
+"""The plain way to label slices by a net and a window: what quicker ways must equal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-PIXELS_AT_ONCE = 4 * 256 * 256
-"""So many pixels go through a net together when it predicts: bounds the memory."""
+_TOGETHER = 4 * 256 * 256
 
 
 def prepare(array: NDArray[Any], window: tuple[float, float]) -> NDArray[np.float32]:
@@ -55,7 +54,7 @@ def predict_slices(
         Labels of the same shape; no slice gives none.
     """
     labels = np.zeros(array.shape, np.uint8)
-    together = max(1, PIXELS_AT_ONCE // (array.shape[1] * array.shape[2]))
+    together = max(1, _TOGETHER // (array.shape[1] * array.shape[2]))
     for start in range(0, len(array), together):
         part = slice(start, start + together)
         logits = net(to_input(prepare(array[part], window), device))
