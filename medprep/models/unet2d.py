@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medprep.errors import OptionError
-from medprep.models.blocks import crop_to, double_conv, join, pad_to, round_up, up_conv
+from medprep.models.blocks import crop_to, double_conv, pad_to, round_up, up_conv
+from medprep.models.dropout import Dropout
 from medprep.models.originals import Original
 
 LEVELS = 5
@@ -80,7 +81,7 @@ class UNet2d(nn.Module):
             self.up.append(up_conv(2, wide, narrow))
             self.up.append(double_conv(2, 2 * narrow, narrow, narrow))
         self.head = nn.Conv2d(config.width, config.out_channels, 1)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, picture: Tensor) -> Tensor:
         """Give logits.
@@ -106,5 +107,5 @@ class UNet2d(nn.Module):
             skips.append(x)
         for up, conv in zip(self.up[::2], self.up[1::2], strict=True):
             skips.pop()
-            x = conv(self.dropout(join(up(x), skips[-1])))
+            x = conv(self.dropout(up(x), skips[-1]))
         return crop_to(self.head(x), size)

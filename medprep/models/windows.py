@@ -22,7 +22,7 @@ from medprep.models.mirroring import Answer, mirrored, mirrored_channels
 from medprep.models.preparation import Preparation
 from medprep.models.targets import Targets
 
-PIXELS_AT_ONCE = 4 * 256 * 256
+PIXELS_AT_ONCE = 2 * 256 * 256
 """So many pixels go through a net together when it predicts: bounds the memory."""
 
 LOGIT_BYTES = 1 << 29

@@ -73,7 +73,8 @@ def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     # B batch, K classes, N pixels
     entropy = functional.cross_entropy(logits, labels)
     share = logits.softmax(1).flatten(2)  # (B, K, N)
-    wanted = functional.one_hot(labels.flatten(1), logits.shape[1]).movedim(-1, 1)  # (B, K, N)
+    classes = torch.arange(logits.shape[1], device=labels.device)[:, None]
+    wanted = labels.flatten(1)[:, None] == classes  # (B, K, N), an eighth of one-hot's memory
     return torch.add(entropy, 1 - _dice(share, wanted)[1:].mean())
 
 
