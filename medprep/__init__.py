@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from medprep.errors import MedprepError
     from medprep.outside import (
         convert_tree,
+        deidentify,
         evaluate_folders,
         predict_folder,
         sample_data,
@@ -52,7 +53,10 @@ _HOMES = {
         "medprep.api",
     ),
     **dict.fromkeys(
-        ("scan", "convert_tree", "evaluate_folders", "predict_folder", "sample_data"),
+        (
+            "scan", "convert_tree", "deidentify", "evaluate_folders", "predict_folder",
+            "sample_data",
+        ),
         "medprep.outside",
     ),
     "MedprepError": "medprep.errors",
@@ -66,6 +70,7 @@ __all__ = [
     "clean",
     "convert",
     "convert_tree",
+    "deidentify",
     "dice",
     "evaluate",
     "evaluate_folders",

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from medprep.confidentiality import run as confidentiality
+from medprep.confidentiality.options import Deidentify
+from medprep.confidentiality.run import DeidentifyOutcome
+from medprep.confidentiality.table import Clean, Retain
 from medprep.dicom.stacks import Gaps, Policy, Tilt
 from medprep.evaluations import run as evaluations
 from medprep.evaluations.options import EvaluateFolders
@@ -46,6 +50,26 @@ def convert_tree(
         tuple(include), id_key,
     )  # fmt: skip
     return trees.convert_tree(options, jobs=jobs, overwrite=overwrite, progress=progress)
+
+
+def deidentify(
+    source: Path | str,
+    output: Path | str,
+    *,
+    retain: Sequence[Retain] = (),
+    clean: Sequence[Clean] = (),
+    shift_dates: bool = False,
+    id_key: str | None = None,
+    key_file: str | None = None,
+    jobs: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> DeidentifyOutcome:
+    """Write DICOM by the PS3.15 confidentiality profile; see `Deidentify`. Not anonymous."""
+    options = Deidentify(
+        str(source), str(output), tuple(retain), tuple(clean), shift_dates, id_key, key_file
+    )
+    return confidentiality.deidentify(options, jobs=jobs, overwrite=overwrite, progress=progress)
 
 
 def scan(source: Path | str, *, include: Sequence[str] = ()) -> Survey:

@@ -204,7 +204,7 @@ def _encoding(tags: Tags) -> Encoding:
     high_bit = stored - 1 if high is None else int(high)
     known = (32, 64) if "FloatPixels" in tags else (1, 8, 16, 32, 64)
     if allocated not in known or not 0 < stored <= allocated:
-        raise DicomError(f"{stored} bits stored in {allocated}")
+        raise DicomError(f"{stored} bits stored in {allocated}; wanted are no more than allocated")
     if not stored - 1 <= high_bit < allocated:
         high_bit = stored - 1
     record = Encoding(
@@ -221,13 +221,19 @@ def _encoding(tags: Tags) -> Encoding:
     return _shared(record)  # type: ignore[no-any-return]
 
 
-def _origin(tags: Tags, role: str) -> Origin:
-    # Who has neither id nor name is told apart by study: better two than two people as one.
+def patient_of(tags: Tags) -> str:
+    """Give what a patient is known by; private.
+
+    Who has neither id nor name is told apart by study: better two than two people as one.
+    """
     named = (tags.get(name) for name in ("PatientID", "PatientName", "StudyInstanceUID"))
-    patient = str(next(filter(None, named), ""))
+    return str(next(filter(None, named), ""))
+
+
+def _origin(tags: Tags, role: str) -> Origin:
     time = f"{tags.get('StudyDate', '')}{tags.get('StudyTime', '')}"
     record = Origin(
-        patient,
+        patient_of(tags),
         str(tags.get("StudyInstanceUID", "")),
         time,
         str(tags.get("SeriesInstanceUID", "")),
