@@ -34,6 +34,8 @@ from medprep.training.loop import train
 from medprep.training.online import Online
 from medprep.training.options import TrainingOptions, TrainingResult
 
+from torch import nn  # isort: skip
+
 ORGANS = {1: "anterior", 2: "posterior"}
 TRAIN = 64
 
@@ -81,9 +83,15 @@ def split(folder: Path) -> tuple[list[TrainingCase], list[TrainingCase]]:
 
 def score(model: Path, cases: Sequence[TrainingCase], overlap: float) -> dict[str, list[float]]:
     """Give the Dice of each label in each case."""
+    net, record = load_model(model, choose_device("cpu"))
+    return score_net(net, Preparation.from_record(record), cases, overlap)
+
+
+def score_net(
+    net: nn.Module, preparation: Preparation, cases: Sequence[TrainingCase], overlap: float
+) -> dict[str, list[float]]:
+    """Give the Dice of each label in each case."""
     device = choose_device("cpu")
-    net, record = load_model(model, device)
-    preparation = Preparation.from_record(record)
     found: dict[str, list[float]] = {name: [] for name in ORGANS.values()}
     for case in cases:
         volume, reference = nifti.read(case.images[0]), nifti.read_labels(case.labels)

@@ -158,16 +158,16 @@ def basic_unet(job: Job) -> nn.Module:
     return BasicUNet(job.dimensions, 1, CLASSES, (*(width * 2**n for n in range(5)), width))
 
 
-def monai_unet(job: Job) -> nn.Module:
+def monai_unet(job: Job, classes: int = CLASSES) -> nn.Module:
     """Give MONAI's UNet as its tutorials have it: strided, with residual units."""
     from monai.networks.nets import UNet
 
     levels = 5 if job.dimensions == 2 else 4
     widths = [job.peer_width * 2**n for n in range(levels)]
-    return UNet(job.dimensions, 1, CLASSES, widths, [2] * (levels - 1), num_res_units=2)
+    return UNet(job.dimensions, 1, classes, widths, [2] * (levels - 1), num_res_units=2)
 
 
-def plain_conv_unet(job: Job) -> nn.Module:
+def plain_conv_unet(job: Job, classes: int = CLASSES) -> nn.Module:
     """Give nnU-Net's PlainConvUNet as its plans have it, without deep supervision."""
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
@@ -183,7 +183,7 @@ def plain_conv_unet(job: Job) -> nn.Module:
         3,
         [1, *[2] * (levels - 1)],
         2,
-        CLASSES,
+        classes,
         2,
         conv_bias=True,
         norm_op=norm,
@@ -199,7 +199,6 @@ def plainly(make: Callable[[Job], nn.Module]) -> Callable[[Job, str], Any]:
 
     def of(job: Job, layout: str) -> tuple[Callable[[], Clock], nn.Module]:
         from medprep.training.losses import dice_cross_entropy
-        from medprep.training.optimisers import make_optimiser
         from medprep.training.recipes import named_recipe
 
         last = {2: torch.channels_last, 3: torch.channels_last_3d}[job.dimensions]
@@ -210,7 +209,7 @@ def plainly(make: Callable[[Job], nn.Module]) -> Callable[[Job, str], Any]:
             net = make(job).train().to(memory_format=memory)  # type: ignore[call-overload]
             recipe, clock = named_recipe("default"), Clock(job.steps)
             longest = recipe.largest_gradient or float("inf")
-            optimiser = make_optimiser(recipe, net.parameters(), 1e-3)
+            optimiser = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=recipe.weight_decay)
             pictures = torch.randn(job.batch, 1, *job.patch).contiguous(memory_format=memory)
             labels = torch.randint(0, CLASSES, (job.batch, *job.patch))
             for _ in range(WARM + job.steps):

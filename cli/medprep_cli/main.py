@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medprep_cli import crew
 from medprep_cli.chain import ChainGroup
 from medprep_cli.options import Shared, shared, shared_options
 
@@ -24,8 +25,12 @@ IN_CHAIN = (
     "split", "convert", "extract", "extract-liver", "clean", "check", "augment", "train",
     "predict", "dice", "evaluate", "report",
 )  # fmt: skip
-ALONE = ("scan", "export", "status", "models", "import-weights", "prompt", "sample-data")
+ALONE = (
+    "scan", "deidentify", "export", "status", "models", "import-weights", "prompt", "sample-data",
+)  # fmt: skip
 
+PAGE = "docs/errors.md"
+"""What each code of an error means and what to do about it."""
 
 HELP = """From a folder of DICOM with organ masks to a trained model and a Dice to trust.
 
@@ -80,6 +85,10 @@ def _run_alone(asked: Any, options: Shared) -> None:
         from medprep_cli.show_tree import run_tree
 
         run_tree(asked, options)
+    elif asked.name == "deidentify":
+        from medprep_cli.show_deidentified import run_deidentify
+
+        run_deidentify(asked, options)
     elif asked.name == "predict":
         from medprep_cli.show_prediction import run_prediction
 
@@ -121,8 +130,10 @@ def run_stages(stages: Sequence[Stage], options: Shared) -> None:
     if options.json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     if outcome.exit_code:
-        failed = sum(len(summary.failed) for summary in outcome.summaries)
-        click.echo(f"{failed} failed, listed above; everything else is done", err=True)
+        failures = [one for summary in outcome.summaries for one in summary.failed.values()]
+        codes = ", ".join(f"{PAGE}#{code}" for code in sorted({one.code for one in failures}))
+        click.echo(f"{len(failures)} failed, listed above; everything else is done", err=True)
+        click.echo(f"More: {codes}", err=True)
         raise SystemExit(outcome.exit_code)
 
 
@@ -137,11 +148,12 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", module="pydicom")
     try:
         # standalone_mode=False: Click would turn Ctrl-C into exit status 1.
-        status = cli.main(args=args, prog_name="medprep", standalone_mode=False)
+        status = crew.run(lambda: cli.main(args=args, prog_name="medprep", standalone_mode=False))
         sys.exit(status if isinstance(status, int) else 0)
     except MedprepError as error:
         where = f"[{error.stage}] " if error.stage else ""
         click.echo(f"Error: {where}{error}", err=True)
+        click.echo(f"More: {PAGE}#{error.code}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

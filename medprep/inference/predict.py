@@ -176,6 +176,12 @@ def _loaded(
 
 def _load(path: Path, device: torch.device) -> tuple[torch.nn.Module, Preparation, dict[str, Any]]:
     net, record = load_model(path, device)
+    if record["model"] == "sam-med3d":
+        raise CheckpointError(
+            "it holds a sam-med3d, which answers clicks and does not predict by itself: medprep "
+            "prompt SCAN --point X,Y,Z --checkpoint FILE",
+            path=path,
+        )
     try:
         preparation = Preparation.from_record(record)
     except CheckpointError as error:

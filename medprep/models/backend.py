@@ -49,6 +49,6 @@ def make_repeatable() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Else new memory is filled before it is written, which takes a tenth of a step; no net reads
     # what it has not written.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")

@@ -17,6 +17,9 @@ from medprep.models.layout import quickest
 from medprep.models.registry import build, config_of
 
 _ENTRY = "medprep"
+_UNFIT = (MedprepError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, IndexError)
+_LONGEST_TEXT = 2000
+_MOST_TIMES = 4
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
@@ -43,8 +46,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             record = json.loads((file.metadata() or {})[_ENTRY])
             return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
     except FileNotFoundError as error:
-        raise CheckpointError("there is no such file of weights", path=path) from error
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            "there is no such file of weights; see how it is spelt, or train first", path=path
+        ) from error
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"no weights of medprep in this file ({type(error).__name__}: {error}); train again or "
             "give another file",
@@ -84,9 +89,27 @@ def load_model(path: Path, device: torch.device) -> tuple[nn.Module, dict[str, A
     """
     tensors, record = read_tensors(path)
     try:
+        _require_size(record, tensors)
         net = build(record["model"], **record["config"])
         net.load_state_dict(tensors)
-    except (MedprepError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"its weights fit no net we know: {error}", path=path) from error
+    except _UNFIT as error:
+        raise CheckpointError(
+            f"its weights fit no net we know: {str(error)[:_LONGEST_TEXT]}; train again or give "
+            "another file",
+            path=path,
+        ) from error
     net = net.to(device, memory_format=quickest(net))  # type: ignore[call-overload]
     return net.eval(), record
+
+
+def _require_size(record: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Refuse a net far larger than its tensors, before it takes memory: a record may say any size.
+
+    What fits but for a few tensors is left to torch, which names each.
+    """
+    with torch.device("meta"):
+        net = build(record["model"], **record["config"])
+    wanted = sum(one.numel() for one in net.state_dict().values())
+    found = sum(one.numel() for one in tensors.values())
+    if wanted > _MOST_TIMES * found:
+        raise ValueError(f"the net it speaks of has {wanted:,} weights, the file {found:,}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,25 +17,17 @@ from medprep.errors import CheckpointError, OptionError, WriteError
 from medprep.files import AtomicFiles
 from medprep.models.checkpoint import save_model
 from medprep.models.originals import Original, fill, original_names, original_of, sizes_of
+from medprep.models.published import PUBLISHED
 from medprep.models.registry import build, config_of, require_model
 
 ALLOWED = (argparse.Namespace,)
 """What a pickled file may hold beside tensors and plain values: training scripts store options."""
 
-PUBLISHED = {
-    "sam-med3d": (
-        "sam_med3d_turbo.pth at Hugging Face, blueyo0/SAM-Med3D: look there for the licence of the "
-        "weights, that of the code (Apache-2.0) need not be theirs. They were trained on 44 public "
-        "data sets, among them CHAOS, AMOS, LiTS, KiTS, WORD and TotalSegmentator: a score on "
-        "those tells nothing of unseen data"
-    ),
-}
-"""Where weights are published; medprep downloads none."""
-
 WRAPPERS = ("state_dict", "model_state_dict")
 """Where training scripts put the tensors beside what else they store."""
 
 _PARALLEL = "module."
+_NO_ARCHIVE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
 _DAMAGED = (
     RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
     AssertionError,
@@ -55,12 +49,14 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
         If the file is missing, damaged, or holds what is not allowed in it.
     """
     if not path.is_file():
-        raise CheckpointError("there is no such file of weights", path=path)
+        raise CheckpointError("there is no such file of weights; see how it is spelt", path=path)
     found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickled(path)
     while isinstance(found, Mapping) and any(name in found for name in WRAPPERS):
         found = next(found[name] for name in WRAPPERS if name in found)
     if not isinstance(found, Mapping) or not found:
-        raise CheckpointError("there are no named tensors in this file", path=path)
+        raise CheckpointError(
+            "there are no named tensors in this file; wanted is a state_dict", path=path
+        )
     strangers = [str(name) for name, value in found.items() if not isinstance(value, Tensor)]
     if strangers:
         raise CheckpointError(
@@ -188,12 +184,15 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"this is no whole safetensors file ({error})", path=path) from error
+        raise CheckpointError(
+            f"this is no whole safetensors file ({error}); copy it anew", path=path
+        ) from error
     return tensors
 
 
 def _read_pickled(path: Path) -> Any:
     torch.serialization.add_safe_globals(list(ALLOWED))
+    _require_unpacked(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -208,6 +207,20 @@ def _read_pickled(path: Path) -> Any:
             f"this is no file of torch.save ({type(error).__name__}: {_first_line(error)})",
             path=path,
         ) from error
+
+
+def _require_unpacked(path: Path) -> None:
+    """Refuse an archive whose members are packed: torch.save packs none, and unpacks any size."""
+    packed: list[zipfile.ZipInfo] = []
+    with contextlib.suppress(*_NO_ARCHIVE), zipfile.ZipFile(path) as archive:
+        packed = [one for one in archive.infolist() if one.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise CheckpointError(
+            f"its {packed[0].filename[:80]!r} is packed, {packed[0].compress_size:,} bytes for "
+            f"{packed[0].file_size:,}; torch.save packs nothing: have it saved again as "
+            "torch.save(net.state_dict(), FILE)",
+            path=path,
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -55,6 +55,11 @@ class ModelInfo:
         return self.takes == "any"
 
     @property
+    def answers_clicks(self) -> bool:
+        """Whether it is told by clicks what to mark."""
+        return self.takes == "exactly"
+
+    @property
     def demands(self) -> str:
         """What it demands of an input's size."""
         if self.any_size:

@@ -139,7 +139,7 @@ class Unetr(nn.Module):
         self.positions = nn.Parameter(torch.zeros(1, prod(self.grid), embed))
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(_block(config) for _ in range(DEPTH))
-        self.encoder_norm = nn.LayerNorm(embed, eps=EPS)
+        self.encoder_norm = nn.LayerNorm(embed, eps=EPS).requires_grad_(False)
         self.picture = nn.Sequential(
             nn.Sequential(*conv_norm(3, config.in_channels, WIDTHS[-1] // 2)),
             nn.Sequential(*conv_norm(3, WIDTHS[-1] // 2, WIDTHS[-1])),

@@ -72,12 +72,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, into: int, out: int) -> None:
         super().__init__()
+        self.changes = into != out
         self.conv1 = nn.Conv3d(into, out, 3, padding=1, bias=False)
         self.conv2 = nn.Conv3d(out, out, 3, padding=1, bias=False)
-        self.conv3 = nn.Conv3d(into, out, 1, bias=False)
+        self.conv3 = nn.Conv3d(into, out, 1, bias=False).requires_grad_(self.changes)
         self.norm = nn.InstanceNorm3d(out)
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
-        self.changes = into != out
 
     def forward(self, x: Tensor) -> Tensor:
         """Give (B, out, D, H, W) of (B, into, D, H, W)."""
@@ -173,7 +173,7 @@ class UnetrOfficial(nn.Module):
         self.grid = tuple(side // PATCH for side in config.shape)
         self.patches = nn.Linear(config.in_channels * PATCH**3, hidden)
         self.positions = nn.Parameter(torch.zeros(1, prod(self.grid), hidden))
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, hidden))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, hidden), requires_grad=False)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(_block(config) for _ in range(DEPTH))
         self.norm = nn.LayerNorm(hidden, eps=EPS)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medprep.errors import OptionError
-from medprep.inference.prompts.clicks import STRATEGIES, Strategy
 from medprep.inference.prompts.points import SPACES, Place, Space
+from medprep.models.prompts.clicks import STRATEGIES, Strategy
 
 Crop = Literal["prompt", "official"]
 CROPS: tuple[Crop, ...] = ("prompt", "official")
@@ -134,6 +134,7 @@ class Outcome:
     output: str
     organs: tuple[Organ, ...]
     notes: tuple[str, ...]
+    contamination: str = ""
 
     @property
     def exit_code(self) -> int:

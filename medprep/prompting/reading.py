@@ -51,7 +51,7 @@ def read_scan(path: Path) -> Scan:
         If the file cannot be read.
     """
     if not path.exists():
-        raise SourceError("there is no such file or folder", path=path)
+        raise SourceError("there is no such file or folder; see how it is spelt", path=path)
     name = path.name.casefold()
     if name.endswith(_NIFTI):
         return Scan(nifti.read(path), "ras", nifti.oddities(path))
@@ -75,7 +75,7 @@ def read_labels(path: Path, volume: Volume) -> LabelMap:
         If it is no label map.
     """
     if not path.exists():
-        raise SourceError("there is no such label map", path=path)
+        raise SourceError("there is no such label map; see how it is spelt", path=path)
     labels = nifti.read_label_map(path)
     labels.geometry.require_same(volume.geometry)
     if not labels.array.any():

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from medprep.errors import FormatError, LabelError, MedprepError, WriteError
 from medprep.files import AtomicFiles, json_bytes, read_option_file
 from medprep.formats import nifti
-from medprep.inference.prompts.clicks import official_draw
-from medprep.inference.prompts.framing import official_back, official_frame, require_volume
 from medprep.inference.prompts.points import (
     Point,
     Prompt,
@@ -23,9 +21,12 @@ from medprep.inference.prompts.points import (
     to_lps,
     told,
 )
+from medprep.models.prompts.clicks import official_draw
+from medprep.models.prompts.framing import official_back, official_frame, require_volume
+from medprep.models.published import contamination
 from medprep.prompting.options import Organ, Outcome, Prompting
 from medprep.prompting.reading import Scan, read_labels, read_scan
-from medprep.prompting.weights import CONTAMINATION, is_foreign, load_net, require_weights
+from medprep.prompting.weights import load_net, require_weights, spacing_of
 from medprep.version import VERSION
 from medprep.volume import LabelMap, Volume
 
@@ -72,7 +73,7 @@ def prompt(options: Prompting, *, overwrite: bool = False, dry_run: bool = False
         planned = [Organ(one.name, one.value, _told(one.points, scan.volume)) for one in asked]
         return Outcome(options.output, tuple(planned), scan.notes)
     array, organs, notes = _mark(options, scan.volume, asked, reference)
-    outcome = Outcome(options.output, tuple(organs), (*scan.notes, *notes))
+    outcome = Outcome(options.output, tuple(organs), (*scan.notes, *notes), "".join(notes))
     _write(options, outcome, scan.volume.label(array, {one.label: one.name for one in organs}))
     return outcome
 
@@ -114,8 +115,8 @@ def _mark(
     make_repeatable()
     device = choose_device("auto")
     net, record = load_net(require_weights(options.checkpoint), device)
-    prompted = PromptedVolume(net, volume, device)
-    notes = (CONTAMINATION,) if is_foreign(record) else ()
+    prompted = PromptedVolume(net, volume, device, spacing_of(record))
+    notes = tuple(filter(None, [contamination(record)]))
     if reference is None:
         given = {one.value: one for one in asked}
         names = {value: one.name for value, one in given.items()}
@@ -173,7 +174,8 @@ def _official(
     failed: dict[int, MedprepError] = {}
     for value in names:
         try:
-            seen = official_frame(volume, reference.array == value, segmenter.side)
+            mask = reference.array == value
+            seen = official_frame(volume, mask, segmenter.side, prompted.spacing_mm)
         except (FormatError, LabelError) as error:
             failed[value] = error
             continue
@@ -223,6 +225,7 @@ def _write(options: Prompting, outcome: Outcome, labels: LabelMap) -> None:
         "organs": outcome.to_dict()["organs"],
         "crop": options.crop,
         "notes": list(outcome.notes),
+        "contamination": outcome.contamination,
         "medprep": VERSION,
     }
     with AtomicFiles() as files:

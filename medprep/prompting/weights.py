@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medprep.errors import CheckpointError
+from medprep.models.prompts.grids import SPACING_MM
+from medprep.models.published import PUBLISHED
 
 if TYPE_CHECKING:
     import torch
@@ -13,12 +16,6 @@ if TYPE_CHECKING:
     from medprep.models.sam_med3d import SamMed3d
 
 MODEL = "sam-med3d"
-
-CONTAMINATION = (
-    "these weights were not trained here. The published ones have seen 44 sets, CHAOS_Task_4, "
-    "AMOS, LiTS, KiTS, WORD, TotalSegmentator and MSD among them: a score on one of those says "
-    "nothing of new patients"
-)
 
 _PICKLES = (".pth", ".pt", ".bin")
 
@@ -31,8 +28,6 @@ def require_weights(path: str | None) -> Path:
     CheckpointError
         If there is none.
     """
-    from medprep.models.foreign import PUBLISHED
-
     if path is None:
         raise CheckpointError(
             f"--checkpoint is wanted: medprep brings no weights. Published are {PUBLISHED[MODEL]}. "
@@ -72,6 +67,6 @@ def load_net(path: Path, device: torch.device) -> tuple[SamMed3d, dict[str, Any]
     return net, record
 
 
-def is_foreign(record: dict[str, Any]) -> bool:
-    """Tell whether a file's record says that its weights came from elsewhere."""
-    return "imported" in record
+def spacing_of(record: Mapping[str, Any]) -> float:
+    """Give the spacing in mm that a file's net was trained at; the released one's, if none."""
+    return float(record.get("prompting", {}).get("spacing_mm", SPACING_MM))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,14 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from medprep.augmentation.recipe import Recipe, named_recipe
 from medprep.errors import OptionError
 from medprep.files import AtomicFiles, safe_name
+from medprep.models.published import contamination
 from medprep.organs import mirror_partners
 from medprep.stages import leak_gate
 from medprep.stages.augment import recipe_name
 from medprep.stages.base import Context, Summary, is_up_to_date, task
+from medprep.stages.run_names import require_free_names
 from medprep.stages.split import role
 from medprep.stages.tables import read_log
 from medprep.stages.train_cases import Cases
 from medprep.stages.train_told import told
+from medprep.stages.train_words import setting, settings_of, sides
+from medprep.training.events import Events, events_of_log, require_tensorboard
 from medprep.training.fingerprint import Normalise
 from medprep.training.options import NAMES, Precision, TrainingOptions, trainable
 from medprep.training.recipes import Loss, Target
@@ -84,6 +87,13 @@ class Train:
         Batches whose gradients make one step.
     patience
         Stop after so many validations without a better one.
+    tensorboard
+        Write the log for TensorBoard too, beside the model; needs the extra of that name.
+    clicks, freeze_encoder, weights, set
+        Of nets that answer clicks: answers a step; leave the image encoder as it is; a file of
+        weights to begin with; fields of the config, as ``heads=6``.
+    encoder_from
+        Of a UNETR: a file of weights of such a net, whose encoder it begins with.
     """
 
     model: str = "unet2d"
@@ -112,12 +122,19 @@ class Train:
     precision: Precision = "auto"
     accumulate: int = 1
     patience: int | None = None
+    tensorboard: bool = False
+    clicks: int | None = None
+    freeze_encoder: bool = False
+    weights: str | None = None
+    encoder_from: str | None = None
+    set: tuple[str, ...] = ()
 
     name: ClassVar[str] = "train"
     needs: ClassVar[tuple[str, ...]] = ("clean",)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "class_weight", tuple(self.class_weight))  # JSON has lists only
+        for several in ("class_weight", "set"):  # JSON has lists only
+            object.__setattr__(self, several, tuple(getattr(self, several)))
         self._training_options()
         if self.augment is not None:
             named_recipe(self.augment)
@@ -147,6 +164,10 @@ class Train:
 
     def perform(self, context: Context) -> Summary:
         """Train, or go on with a training that was stopped."""
+        if self.tensorboard:
+            require_tensorboard()
+        known = context.workspace.database.artifacts("train")
+        require_free_names(self.run_id, all_folds=self.fold == ALL, known=known)
         if self.fold != ALL:
             return self._perform(context)
         count = int(str(context.workspace.require_split()["folds"]))
@@ -164,13 +185,15 @@ class Train:
         workspace, run = context.workspace, self.run_id
         cases = Cases.of(workspace, int(self.fold), trainable(self.model).dimensions)
         options, online = self._training_options(), self._online(cases)
-        settings = asdict(options)
+        settings = settings_of(options)
         if online is not None:
             settings["augment"] = asdict(online.recipe)
         made = task("train", _VERSION, run, cases.inputs, settings, None)
         summary = Summary("train")
         known = workspace.database.artifacts("train").get(run)
         if is_up_to_date(context, known, made.key):
+            if self.tensorboard:
+                events_of_log(workspace.layout.model(run))
             summary.kept.append(run)
             return summary
         leaks = self._leaks(context)
@@ -179,19 +202,31 @@ class Train:
         workspace.database.forget("train", [run])
         folder = workspace.layout.model(run)
         learnt = (cases.train, cases.augmented, cases.val, cases.names)
-        result = train(*learnt, options, folder, made.key, context.progress, online, cases.regions)
+        events = Events(folder) if self.tensorboard else None
+        result = train(
+            *learnt, options, folder, made.key, context.progress, online, cases.regions, events
+        )
         _draw_curve(folder)
         names = ("model.safetensors", "model.json", "log.csv", "curve.png")
         files = tuple(workspace.layout.relative(folder / name) for name in names)
-        summary.facts = _facts(self, cases, result) | {"leaks": leaks}
+        began = contamination(asdict(result), str(workspace.require_split()["preset"]))
+        said = {"leaks": leaks, "contamination": began}
+        summary.facts = _facts(self, cases, result) | said
         workspace.database.put(Artifact("train", run, made.key, made.inputs, files, summary.facts))
         summary.made.append(run)
-        summary.lines.extend([leaks] if leaks else [])
+        summary.lines.extend(filter(None, said.values()))
         summary.lines.extend(told(cases, result, online))
         return summary
 
     def _online(self, cases: Cases) -> Online | None:
         """Settle what happens to slices or patches as they are shown."""
+        if trainable(self.model).answers_clicks:
+            if self.augment not in (None, "none"):
+                raise OptionError(
+                    f"--augment {self.augment} does not go with --model {self.model}: its cubes "
+                    "are flipped, no more; augment beforehand (medprep augment --dimensions 3)"
+                )
+            return None
         from medprep.training.online import Online
 
         called = self.augment or ("none" if cases.augmented else "tutorial")
@@ -217,23 +252,11 @@ class Train:
             **given
             | {
                 "class_weights": self.class_weight,
-                "patch": None if self.patch is None else _sides("patch", self.patch, int),
-                "spacing": None if self.spacing is None else _sides("spacing", self.spacing, float),
+                "patch": None if self.patch is None else sides("patch", self.patch, int),
+                "spacing": None if self.spacing is None else sides("spacing", self.spacing, float),
+                "settings": tuple(map(setting, self.set)),
             }
         )
-
-
-def _sides(name: str, text: str, number: Callable[[str], Any]) -> tuple[Any, ...]:
-    """Read numbers with an x between them."""
-    try:
-        found = tuple(number(one) for one in text.casefold().split("x"))
-    except ValueError as error:
-        raise OptionError(
-            f"--{name} is '{text}'; wanted are numbers with an x between, such as 32x48x32"
-        ) from error
-    if name == "spacing" and len(found) != 3:
-        raise OptionError(f"--spacing is '{text}'; wanted are three: slices, rows, columns")
-    return found
 
 
 def _draw_curve(folder: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from medprep.reporting.text import counted
 from medprep.stages.augment import about_flips
 from medprep.stages.train_cases import Cases
 
@@ -17,15 +18,17 @@ def told(cases: Cases, result: TrainingResult, online: Online | None) -> list[st
     used = result.resolved
     lines = [
         f"{used['model']}, width {used['width']}, {result.parameters:,} parameters, "
-        f"{len(cases.names)} organs, on {used['device']}",
+        f"{counted(len(cases.names), 'organ')}, on {used['device']}",
         _work(cases, result),
         f"kept: {result.choice}"
         + ("" if result.validation_dice is None else f" ({result.validation_dice:.4f})"),
     ]
+    if result.began_from is not None:
+        lines.append(_began(result.began_from))
     if cases.passed_over:
         lines.append(
-            f"augmented slices of {len(cases.passed_over)} cases are of no use to a net for "
-            "volumes and were left out (augment --dimensions 3 makes volumes)"
+            f"augmented slices of {counted(len(cases.passed_over), 'case')} are of no use to a net "
+            "for volumes and were left out (augment --dimensions 3 makes volumes)"
         )
     if cases.missing:
         lines.append(f"without labels because they failed before: {', '.join(cases.missing)}")
@@ -37,20 +40,33 @@ def told(cases: Cases, result: TrainingResult, online: Online | None) -> list[st
     return lines
 
 
+def _began(began: dict[str, Any]) -> str:
+    if "taken" not in began:
+        return f"begun with the weights of {began['file']}"
+    from medprep.models.transplant import told_of
+
+    return told_of(began)
+
+
 def _work(cases: Cases, result: TrainingResult) -> str:
     """Say what was shown how often."""
     used = result.resolved
     pieces, wholes = ("slices", "slices") if len(used["patch"]) == 2 else ("patches", "volumes")
+    if "clicks" in used:
+        pieces, wholes = "cubes", "organs"
     batch = (
         f"{used['batch_size']}"
         if used["accumulate"] == 1
         else (f"{used['accumulate']} times {used['batch_size']}")
     )
     sides = " x ".join(map(str, used["patch"]))
+    if "clicks" in used:
+        sides += f" voxels of {used['spacing_mm']:g} mm, {counted(used['clicks'], 'answer')} each"
     changed = used["augment"]
     return (
-        f"{result.steps} steps of {batch} {pieces} of {sides}, from {result.slices} {wholes} of "
-        f"{len(cases.train)} cases and {result.augmented_slices} augmented ones"
+        f"{counted(result.steps, 'step')} of {batch} {pieces} of {sides}, from {result.slices} "
+        f"{wholes} of {counted(len(cases.train), 'case')} and {result.augmented_slices} augmented "
+        "ones"
         + ("" if changed == "none" else f", changed as they are shown ({changed})")
         + ("" if used["recipe"] == "default" else f", {used['recipe']} recipe")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,32 @@ class Batch:
     pictures: NDArray[np.float32]
     targets: NDArray[np.int64] | NDArray[np.float32]
     cases: tuple[str, ...]
+
+
+class Whole(Protocol):
+    """What gives any places of the batch of a step."""
+
+    def at(self, step: int, places: Sequence[int] | None = None) -> Batch:
+        """Give them."""
+
+
+class Share:
+    """One process's part of every batch.
+
+    Parameters
+    ----------
+    whole
+        Gives all of it, or some places.
+    places
+        Which this process sees; None sees all.
+    """
+
+    def __init__(self, whole: Whole, places: Sequence[int] | None) -> None:
+        self._whole, self._places = whole, places
+
+    def at(self, step: int) -> Batch:
+        """Give it."""
+        return self._whole.at(step, self._places)
 
 
 class Batches:

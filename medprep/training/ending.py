@@ -14,19 +14,26 @@ from torch import nn
 from medprep.files import AtomicFiles, json_bytes
 from medprep.models.checkpoint import save_model
 from medprep.models.registry import config_of
+from medprep.training.events import FILE
 from medprep.training.online import Online
-from medprep.training.options import Settled, TrainingResult
-from medprep.training.samples import Samples
+from medprep.training.options import Course, TrainingResult
 from medprep.training.state import State
 
 MODEL, TOLD, LOG = "model.safetensors", "model.json", "log.csv"
 LAST_GOOD = "last-good.safetensors"
+_LEFT = ("epoch-*.safetensors", LAST_GOOD, FILE)
+"""What a training leaves beside its model."""
 
 
 def result_of(
-    state: State, settled: Settled, net: nn.Module, samples: Samples, online: Online | None
+    state: State,
+    settled: Course,
+    net: nn.Module,
+    counts: tuple[int, int],
+    online: Online | None,
+    began_from: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
-    """Say how a training ended."""
+    """Say how a training ended; ``counts`` are of what was shown, own and augmented."""
     if state.best_dice is None:
         choice = "last step: there is no validation patient to choose by"
     else:
@@ -40,17 +47,17 @@ def result_of(
         state.best_dice,
         choice,
         settled.minutes is None and settled.device == "cpu",
-        samples.count(own=True),
-        samples.count(own=False),
+        *counts,
         sum(tensor.numel() for tensor in net.parameters()),
         torch.get_num_threads(),
         {**told, "patch": list(settled.patch), "augment": online.called if online else "none"},
         None if online is None else asdict(online.recipe),
+        None if began_from is None else dict(began_from),
     )
 
 
 def finish(
-    folder: Path, settled: Settled, net: nn.Module, state: State, record: Mapping[str, Any]
+    folder: Path, settled: Course, net: nn.Module, state: State, record: Mapping[str, Any]
 ) -> None:
     """Write the chosen weights and what people read, together."""
     with AtomicFiles() as files:
@@ -69,3 +76,9 @@ def save_weights(path: Path, model: str, net: nn.Module, record: Mapping[str, An
     """Write a net that can be predicted with, beside the one that the training ends with."""
     with AtomicFiles() as files:
         save_model(files.file(path), model, net, dict(record))
+
+
+def remove_left(folder: Path) -> None:
+    """Delete what an earlier training left beside its model: of the next one it would be untrue."""
+    for path in [path for pattern in _LEFT for path in folder.glob(pattern)]:
+        path.unlink()

@@ -94,7 +94,7 @@ class Fingerprint:
                     "are the same of every case"
                 )
         if not sampled:
-            raise TrainingError("no case to learn from")
+            raise TrainingError("no case to learn from; wanted is one with labels: medprep status")
         greys = tuple(_greys(np.concatenate(channel)) for channel in zip(*sampled, strict=True))
         return cls(tuple(spacings), tuple(shapes), tuple(modalities), greys)
 

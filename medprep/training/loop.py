@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -11,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 from medprep.errors import TrainingError
 from medprep.models.backend import choose_device, make_repeatable
 from medprep.models.preparation import Preparation
-from medprep.progress import Progress
-from medprep.training.batches import Batches
+from medprep.models.transplant import give_encoder, told_of
+from medprep.progress import Progress, Silent
+from medprep.training.batches import Batches, Share
 from medprep.training.cache import Store
+from medprep.training.clicking.loop import train_clicks
 from medprep.training.dataset import Copies, TrainingCase, decode
+from medprep.training.distributed import Crew
 from medprep.training.ending import finish, result_of
+from medprep.training.events import Events
 from medprep.training.fingerprint import Fingerprint
 from medprep.training.guard import free_memory, is_out_of_memory, smaller_patch
+from medprep.training.objective import Supervised
 from medprep.training.online import Online
 from medprep.training.options import Settled, TrainingOptions, TrainingResult, trainable
 from medprep.training.samples import Samples
@@ -43,6 +49,7 @@ def train(
     progress: Progress,
     online: Online | None = None,
     regions: Mapping[str, tuple[str, ...]] | None = None,
+    events: Events | None = None,
 ) -> TrainingResult:
     """Train a net, or go on with a training that was stopped.
 
@@ -66,6 +73,8 @@ def train(
         How slices or patches are augmented as they are shown; None shows them as they are.
     regions
         Region to the organs in it, for ``target="regions"``.
+    events
+        Where TensorBoard is told, if anywhere.
 
     Raises
     ------
@@ -75,20 +84,46 @@ def train(
         If there is nothing to learn from, a loss or gradient is no number any more, or the memory
         does not take the smallest patch.
     """
-    device = choose_device(options.device)
+    crew = Crew.here()
+    if trainable(options.model).answers_clicks:
+        return train_clicks(
+            cases, augmented, validation, organs, options, folder, key, progress, events, crew
+        )
+    crew.call(
+        cases=cases, augmented=augmented, validation=validation, organs=organs, options=options,
+        folder=folder, key=key, online=online, regions=regions,
+    )  # fmt: skip
+    device = crew.device(choose_device(options.device))
     make_repeatable()
     # What several processes share lies in files.
-    with Store(0 if options.workers else None, folder) as store:
+    with Store(0 if options.workers else None, folder if crew.leads else None) as store:
         decoded = list(decode(cases, augmented, store))
         found = Fingerprint.of(decoded)
-        settled, preparation = settle(options, device, found, organs, regions or {})
+        settled, preparation = crew.agree(
+            settle(options, device, found, organs, regions or {}, crew.count)
+        )
         samples = Samples.prepared(decoded, preparation, store)
         watched = Validation(validation, preparation, store)
-        order = _Order(samples, watched, organs, found, device, folder, key, progress, online)
-        smaller = saved_patch(folder, key)
+        order = _Order(
+            samples, watched, organs, found, device, folder, key, progress, online, events, crew
+        )
+        smaller = crew.agree(saved_patch(folder, key) if crew.leads else None)
         if smaller is not None:
             settled, preparation = _with_patch(settled, preparation, smaller)
         return _in_memory(order, settled, preparation)
+
+
+def follow(crew: Crew) -> None:
+    """Train what the first process of several trains, until it sends this one home."""
+    nothing: dict[str, Any] = {}
+    while True:
+        try:
+            order = crew.agree(nothing)
+        except RuntimeError:  # the first one is gone, and has said why
+            sys.exit(1)
+        if not order:
+            return
+        train(**order, progress=Silent())
 
 
 @dataclass(frozen=True)
@@ -104,6 +139,8 @@ class _Order:
     key: str
     progress: Progress
     online: Online | None
+    events: Events | None
+    crew: Crew
 
 
 def _in_memory(order: _Order, settled: Settled, preparation: Preparation) -> TrainingResult:
@@ -114,6 +151,11 @@ def _in_memory(order: _Order, settled: Settled, preparation: Preparation) -> Tra
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            if order.crew.count > 1:  # the others wait for this one's gradients
+                raise TrainingError(
+                    f"the memory of process {order.crew.rank} of {order.crew.count} does not take "
+                    f"a patch of {_sides(settled.patch)}; take a smaller --patch or --batch-size"
+                ) from error
             multiple = trainable(settled.model).multiple
             patch = smaller_patch(settled.patch, multiple)
             if patch is None:
@@ -136,20 +178,28 @@ def _train(order: _Order, settled: Settled, preparation: Preparation) -> Trainin
         "preparation": preparation.to_dict(),
         "fingerprint": order.found.to_dict(),
     }
+    crew = order.crew
+    objective = Supervised(settled, preparation, order.validation, order.device, crew)
+    began = None
+    if settled.encoder_from is not None:
+        began = give_encoder(Path(settled.encoder_from), objective.net)
+        order.progress.say(f"    {told_of(began)}")
+        record["began_from"] = began
     job = Job(
-        settled, preparation, order.validation, order.device, order.folder, order.key, record,
-        order.progress,
-    )  # fmt: skip
+        settled, objective, order.folder, order.key, record, order.progress, order.events, crew
+    )
     session = Session(job)
     session.resume()
     batches = Batches(order.samples, preparation, settled.batch_size, settled.seed, order.online)
     feed = Ahead(batches, settled.workers) if settled.workers else nullcontext(batches)
     with feed as given:
-        session.run(given)
+        session.run(Share(given, crew.places(settled.batch_size) if crew.count > 1 else None))
     session.load_best()
-    result = result_of(session.state, settled, session.net, order.samples, order.online)
-    finish(order.folder, settled, session.net, session.state, {**record, **asdict(result)})
-    remove_states(order.folder)
+    counts = (order.samples.count(own=True), order.samples.count(own=False))
+    result = result_of(session.state, settled, session.net, counts, order.online, began)
+    if crew.leads:
+        finish(order.folder, settled, session.net, session.state, {**record, **asdict(result)})
+        remove_states(order.folder)
     return result
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from medprep.errors import OptionError
+from medprep.training.distributed import ALONE, Crew
 from medprep.training.recipes import LOSSES, Loss
+
+# What stands over a whole batch, the Dice of an organ or a weighted mean, is summed over all
+# processes that train together, so that they make small what one process would.
 
 _SMOOTH = 1.0
 """Keeps the Dice of a class without a voxel defined; one voxel, so it weighs nothing."""
@@ -18,7 +23,9 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 """From logits and targets to a scalar."""
 
 
-def named_loss(name: Loss, *, exclusive: bool, weights: Sequence[float] = ()) -> LossFunction:
+def named_loss(
+    name: Loss, *, exclusive: bool, weights: Sequence[float] = (), crew: Crew = ALONE
+) -> LossFunction:
     """Give a loss.
 
     Parameters
@@ -30,6 +37,8 @@ def named_loss(name: Loss, *, exclusive: bool, weights: Sequence[float] = ()) ->
         Whether the targets are classes, not regions.
     weights
         With ``ce``, of each class, the background first; none weighs all alike.
+    crew
+        Who sees the other places of the batch.
 
     Raises
     ------
@@ -41,7 +50,7 @@ def named_loss(name: Loss, *, exclusive: bool, weights: Sequence[float] = ()) ->
     if weights and name != "ce":
         raise OptionError(f"--class-weights go with --loss ce, not with {name}")
     if name == "dice-ce":
-        return dice_cross_entropy if exclusive else dice_bce
+        return partial(dice_cross_entropy if exclusive else dice_bce, crew=crew)
     if (name == "ce") != exclusive:
         goes_with, other = ("classes", "regions") if name == "ce" else ("regions", "classes")
         raise OptionError(f"--loss {name} goes with --target {goes_with}, not with {other}")
@@ -49,13 +58,16 @@ def named_loss(name: Loss, *, exclusive: bool, weights: Sequence[float] = ()) ->
         return bce
 
     def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-        weight = logits.new_tensor(weights) if weights else None
-        return functional.cross_entropy(logits, labels, weight)
+        if not weights:
+            return functional.cross_entropy(logits, labels)
+        weight = logits.new_tensor(weights)
+        whole = functional.cross_entropy(logits, labels, weight, reduction="sum")
+        return whole * crew.count / crew.sum(weight[labels].sum())
 
     return cross_entropy
 
 
-def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def dice_cross_entropy(logits: Tensor, labels: Tensor, crew: Crew = ALONE) -> Tensor:
     """Give cross-entropy plus one minus the mean soft Dice of the organs in the batch.
 
     Parameters
@@ -64,6 +76,8 @@ def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         (B, K, ...), K classes, the first is the background; no activation applied.
     labels
         (B, ...) int64 from 0 to K - 1. A batch of background only is fine.
+    crew
+        Who sees the other places of the batch.
 
     Returns
     -------
@@ -75,10 +89,10 @@ def dice_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     share = logits.softmax(1).flatten(2)  # (B, K, N)
     classes = torch.arange(logits.shape[1], device=labels.device)[:, None]
     wanted = labels.flatten(1)[:, None] == classes  # (B, K, N), an eighth of one-hot's memory
-    return torch.add(entropy, 1 - _dice(share, wanted)[1:].mean())
+    return torch.add(entropy, 1 - _dice(share, wanted, crew)[1:].mean())
 
 
-def dice_bce(logits: Tensor, wanted: Tensor) -> Tensor:
+def dice_bce(logits: Tensor, wanted: Tensor, crew: Crew = ALONE) -> Tensor:
     """Give binary cross-entropy plus one minus the mean soft Dice of the regions in the batch.
 
     Parameters
@@ -87,9 +101,11 @@ def dice_bce(logits: Tensor, wanted: Tensor) -> Tensor:
         (B, K, ...), K regions that may overlap; no activation applied.
     wanted
         The same shape, float, 0 and 1. A batch of background only is fine.
+    crew
+        Who sees the other places of the batch.
     """
     share = logits.sigmoid().flatten(2)  # (B, K, N)
-    return torch.add(bce(logits, wanted), 1 - _dice(share, wanted.flatten(2)).mean())
+    return torch.add(bce(logits, wanted), 1 - _dice(share, wanted.flatten(2), crew).mean())
 
 
 def bce(logits: Tensor, wanted: Tensor) -> Tensor:
@@ -97,8 +113,8 @@ def bce(logits: Tensor, wanted: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, wanted)
 
 
-def _dice(share: Tensor, wanted: Tensor) -> Tensor:
+def _dice(share: Tensor, wanted: Tensor, crew: Crew) -> Tensor:
     """Give the soft Dice (K) of (B, K, N)."""
-    common = (share * wanted).sum((0, 2))
-    both = share.sum((0, 2)) + wanted.sum((0, 2))
+    common = crew.sum((share * wanted).sum((0, 2)))
+    both = crew.sum(share.sum((0, 2)) + wanted.sum((0, 2)))
     return torch.div(2 * common + _SMOOTH, both + _SMOOTH)

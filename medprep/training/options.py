@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from medprep.errors import OptionError
 from medprep.models.registry import ModelInfo, describe, require_model
 from medprep.training.fingerprint import NORMALISATIONS, Normalise
-from medprep.training.recipes import LOSSES, TARGETS, Loss, Target, named_recipe
+from medprep.training.recipes import LOSSES, TARGETS, Loss, Target, recipe_for
 
 Precision = Literal["auto", "float32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -60,6 +60,16 @@ class TrainingOptions:
         Batches whose gradients make one step.
     patience
         Stop after so many validations without a better one; None goes on to the end.
+    clicks
+        Of nets that answer clicks: answers a step.
+    freeze_encoder
+        Of those: leave the image encoder as it is.
+    weights
+        Of those: a file of weights to begin with.
+    encoder_from
+        Of a UNETR: a file of weights of such a net, whose encoder it begins with.
+    settings
+        Of nets that answer clicks: fields of the config, by name.
 
     Raises
     ------
@@ -89,11 +99,17 @@ class TrainingOptions:
     precision: Precision = "auto"
     accumulate: int = 1
     patience: int | None = None
+    clicks: int | None = None
+    freeze_encoder: bool = False
+    weights: str | None = None
+    encoder_from: str | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        trainable(self.model)
-        named_recipe(self.recipe)
+        info = trainable(self.model)
+        recipe_for(self.recipe, clicks=info.answers_clicks)
         self._check_numbers()
+        self._check_kind(info)
         closed: tuple[tuple[str, tuple[str, ...]], ...] = (
             ("target", TARGETS),
             ("loss", LOSSES),
@@ -119,10 +135,36 @@ class TrainingOptions:
             if getattr(self, name) < 0:
                 raise OptionError(f"--{name} is {getattr(self, name)}; wanted is 0 or more")
 
+    def _check_kind(self, info: ModelInfo) -> None:
+        """Refuse what the other kind of net takes."""
+        out = list(_NOT_CLICKED if info.answers_clicks else _CLICKED)
+        if info.answers_clicks or not info.name.startswith("unetr"):
+            out.append("encoder_from")
+        for name in out:
+            if getattr(self, name):
+                raise OptionError(
+                    f"--{_SAID.get(name, name).replace('_', '-')} does not go with --model "
+                    f"{info.name}"
+                )
+        if not info.answers_clicks:
+            return
+        for name, many in (("patch", 3), ("spacing", 3)):
+            sides = getattr(self, name)
+            if sides is not None and (len(sides) != many or len(set(sides)) > 1):
+                raise OptionError(
+                    f"--{name} is {' '.join(map(str, sides))}; {info.name} sees a cube: wanted "
+                    "are three equal sides"
+                )
+        if self.weights is not None and (self.width or self.patch):
+            raise OptionError("--width and --patch are those of the --weights; leave them out")
 
+
+_NOT_CLICKED = ("target", "loss", "class_weights", "normalise", "memory", "compile", "workers")
+_CLICKED = ("clicks", "freeze_encoder", "weights", "settings")
+_SAID = {"class_weights": "class_weight", "settings": "set"}
 _ABOVE_0 = (
     "width", "epochs", "steps", "batch_size", "lr", "minutes", "class_weights", "patch", "memory",
-    "spacing", "accumulate", "patience",
+    "spacing", "accumulate", "patience", "clicks",
 )  # fmt: skip
 
 
@@ -132,23 +174,18 @@ def trainable(model: str) -> ModelInfo:
     Raises
     ------
     OptionError
-        If there is none of this name, or it answers clicks.
+        If there is none of this name.
     """
-    known = {info.name: info for info in describe() if info.takes != "exactly"}
-    if model not in known:
-        require_model(model)
-        raise OptionError(
-            f"--model {model} answers clicks and is not trained here; wanted is {', '.join(known)}"
-        )
-    return known[model]
+    require_model(model)
+    return next(info for info in describe() if info.name == model)
 
 
 NAMES: tuple[str, ...] = tuple(one.name for one in fields(TrainingOptions))
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What a training really uses.
+class Course:
+    """What every training settles on.
 
     Parameters
     ----------
@@ -156,6 +193,8 @@ class Settled:
         What the net is built from.
     width
         The part of it that ``--width`` changes.
+    patch
+        Sides of what the net is shown.
     keep_every
         Weights are kept after so many steps; None keeps none.
     """
@@ -172,15 +211,38 @@ class Settled:
     minutes: float | None
     patch: tuple[int, ...]
     recipe: str
+    precision: Literal["float32", "bf16"]
+    workers: int
+    patience: int | None
+    keep_every: int | None
+
+
+@dataclass(frozen=True)
+class Settled(Course):
+    """What the training of a net that gives labels really uses."""
+
     target: Target
     loss: Loss
     class_weights: tuple[float, ...]
     deep_supervision: bool
-    precision: Literal["float32", "bf16"]
     compile: bool
-    workers: int
-    patience: int | None
-    keep_every: int | None
+    encoder_from: str | None
+
+
+@dataclass(frozen=True)
+class ClickCourse(Course):
+    """What the training of a net that answers clicks really uses.
+
+    Parameters
+    ----------
+    spacing_mm
+        Between voxels of the cube that it sees.
+    """
+
+    clicks: int
+    spacing_mm: float
+    freeze_encoder: bool
+    weights: str | None
 
 
 @dataclass(frozen=True)
@@ -203,6 +265,9 @@ class TrainingResult:
         Every option as used; ``augment`` is what the online recipe is called.
     recipe
         The online recipe; None without one.
+    began_from
+        The file whose weights, or whose encoder, it began with: its name, its digest, whether it
+        or what it began with was ``foreign``, and what of it was taken; None: from scratch.
     """
 
     steps: int
@@ -216,3 +281,4 @@ class TrainingResult:
     threads: int
     resolved: dict[str, Any]
     recipe: dict[str, Any] | None
+    began_from: dict[str, Any] | None = None

@@ -12,14 +12,56 @@ from typing import Literal, get_args
 from medprep.errors import OptionError
 
 Optimiser = Literal["adamw", "adam", "sgd"]
-Schedule = Literal["cosine", "polynomial", "constant"]
+Schedule = Literal["cosine", "polynomial", "constant", "steps"]
 Loss = Literal["dice-ce", "bce", "ce"]
 Target = Literal["classes", "regions"]
+
+DEFAULT, CLICKED = "default", "sam-med3d"
+"""What is taken where no recipe is named, by most nets and by those that answer clicks."""
 
 OPTIMISERS: tuple[Optimiser, ...] = get_args(Optimiser)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 TARGETS: tuple[Target, ...] = get_args(Target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clicking:
+    """How a net that answers clicks is trained.
+
+    Parameters
+    ----------
+    clicks
+        A step: so often the net answers, and its losses are summed.
+    newest_only
+        Whether it is told the newest click alone, what came before being in its last mask; else
+        all until then.
+    mask_rounds
+        Whether one answer on the way and the last one come from the last mask alone.
+    decoder_share
+        Learning rate of the parts that read clicks and draw masks, as a share of the encoder's.
+    around_click
+        Share of the cubes whose middle is a voxel of the organ, clicked first, as when a person
+        clicks; the others' is the middle of the organ's box.
+
+    Raises
+    ------
+    OptionError
+        If a number cannot be used.
+    """
+
+    clicks: int
+    newest_only: bool
+    mask_rounds: bool
+    decoder_share: float
+    around_click: float
+
+    def __post_init__(self) -> None:
+        if self.clicks < 1 or not self.decoder_share > 0 or not 0 <= self.around_click <= 1:
+            raise OptionError(
+                f"a recipe's clicks are {self.clicks}, its decoder_share {self.decoder_share}, its "
+                f"around_click {self.around_click}; wanted are 1 or more, above 0, and 0 to 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +93,8 @@ class Recipe:
         None leaves them to the data, the net, the machine.
     keep_every_epochs
         Weights are kept beside the chosen ones after so many; None keeps none.
+    clicking
+        Of nets that answer clicks; None: it is for the others.
 
     Raises
     ------
@@ -73,6 +117,7 @@ class Recipe:
     dropout: float | None = None
     epochs: int | None = None
     keep_every_epochs: int | None = None
+    clicking: Clicking | None = None
 
     def __post_init__(self) -> None:
         closed: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -98,7 +143,48 @@ def recipes() -> MappingProxyType[str, Recipe]:
     """Give every recipe by its name."""
     path = Path(__file__).with_name("recipes.toml")
     read = tomllib.loads(path.read_text("utf-8"))
+    for fields in read.values():
+        if "clicking" in fields:
+            fields["clicking"] = Clicking(**fields["clicking"])
     return MappingProxyType({name: Recipe(**fields) for name, fields in read.items()})
+
+
+def recipe_for(name: str, *, clicks: bool) -> str:
+    """Give the name of the recipe that ``default`` or another name means for a kind of net.
+
+    Parameters
+    ----------
+    name
+        What was asked for.
+    clicks
+        Whether the net answers clicks.
+
+    Raises
+    ------
+    OptionError
+        If there is none of this name, or it is for the other kind.
+    """
+    if clicks and name == DEFAULT:
+        return CLICKED
+    if clicks != (named_recipe(name).clicking is not None):
+        goes = [one for one, recipe in recipes().items() if clicks == (recipe.clicking is not None)]
+        kind = "nets that answer clicks" if clicks else "nets that are shown pictures"
+        raise OptionError(f"--recipe is '{name}'; for {kind} there is {', '.join(goes)}")
+    return name
+
+
+def clicking_of(name: str) -> Clicking:
+    """Give what a recipe says of clicks.
+
+    Raises
+    ------
+    OptionError
+        If it says nothing.
+    """
+    found = named_recipe(name).clicking
+    if found is None:
+        raise OptionError(f"the recipe {name} is not for nets that answer clicks")
+    return found
 
 
 def named_recipe(name: str) -> Recipe:

@@ -12,105 +12,88 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from medprep.errors import CheckpointError, TrainingError
-from medprep.models.preparation import Preparation
-from medprep.models.registry import build
 from medprep.progress import Progress
-from medprep.training.batches import Batch
-from medprep.training.ending import LAST_GOOD, save_weights
+from medprep.training.distributed import ALONE, Crew
+from medprep.training.ending import LAST_GOOD, remove_left, save_weights
+from medprep.training.events import Events
 from medprep.training.guard import is_finite, not_finite
-from medprep.training.losses import named_loss
+from medprep.training.objective import B, Feed, Objective
 from medprep.training.optimisers import make_optimiser
-from medprep.training.options import Settled
-from medprep.training.precision import MEMORY_FORMAT, require_compiler
+from medprep.training.options import Course
 from medprep.training.recipes import named_recipe
 from medprep.training.schedules import learning_rate
 from medprep.training.state import State, saved_states
-from medprep.training.supervision import LEVELS, DeepSupervision, supervised
-from medprep.training.validation import Validation
 
 LOG_EVERY = 10
 """Steps between two rows of the log."""
-VALIDATIONS = 10
-"""Times a training looks at its validation cases, and saves its state."""
-VALIDATION_SHARE = 0.25
-"""Of a training on volumes: where looking takes more of it, it looks less often."""
-_FEWEST_VALIDATIONS = 2
-_PASSES_OF_A_VALIDATION = 1 / 3 / 0.75**3
-"""Training passes that seeing a voxel once in a validation costs: forward alone, and windows that
-overlap by a quarter."""
-
-
-class Feed(Protocol):
-    """What gives the batch of a step."""
-
-    def at(self, step: int) -> Batch:
-        """Give it."""
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[B]):
     """What a training is made of.
 
     Parameters
     ----------
-    settled, preparation
+    settled
         How.
-    validation
-        What chooses the weights.
-    device
-        Where.
+    objective
+        What is learnt, and what chooses the weights.
     folder, key
         Where its state is, and what it depends on.
     record
         What is written with weights beside the config.
     progress
         Who is told.
+    events
+        Where TensorBoard is told, if anywhere.
+    crew
+        Who trains with this process.
     """
 
-    settled: Settled
-    preparation: Preparation
-    validation: Validation
-    device: torch.device
+    settled: Course
+    objective: Objective[B]
     folder: Path
     key: str
     record: Mapping[str, Any]
     progress: Progress
+    events: Events | None = None
+    crew: Crew = ALONE
 
 
-class Session:
+class Session(Generic[B]):
     """One training under way: its net, its optimiser, its state."""
 
-    def __init__(self, job: Job) -> None:
-        settled, targets = job.settled, job.preparation.targets
-        self._job, self._settled = job, settled
+    def __init__(self, job: Job[B]) -> None:
+        settled, objective = job.settled, job.objective
+        self._job, self._settled, self._objective = job, settled, objective
         self._recipe = named_recipe(settled.recipe)
-        self._format = MEMORY_FORMAT[job.preparation.dimensions]
-        torch.manual_seed(settled.seed)
-        self.net = build(settled.model, **settled.config)
-        whole = self.net
-        if settled.deep_supervision:
-            whole = DeepSupervision(self.net, LEVELS[settled.model], targets.channels)
-        self._whole = whole.to(job.device, memory_format=self._format)  # type: ignore[call-overload]
-        self._forward = self._whole
-        if settled.compile:
-            require_compiler(job.device)
-            self._forward = torch.compile(self._whole)
-        self._loss = named_loss(
-            settled.loss, exclusive=targets.exclusive, weights=settled.class_weights
-        )
-        self._optimiser = make_optimiser(self._recipe, self._whole.parameters(), settled.lr)
-        self._every = _validate_every(settled, job.validation)
+        self.net, self._whole = objective.net, objective.whole
+        self._optimiser = make_optimiser(self._recipe, objective.groups(), settled.lr)
+        every = settled.steps // objective.validations() // LOG_EVERY * LOG_EVERY
+        self._every = max(LOG_EVERY, every)
         self.state = State(job.key, patch=list(settled.patch))
         self._started = time.monotonic()
+        self._gone_s = 0.0
+        self._came_to = 0
 
     def resume(self) -> None:
         """Take up the newest saved state that is whole and of this training."""
+        crew = self._job.crew
+        if crew.leads:
+            self._take_up()
+        crew.share(self._whole)
+        self.state = crew.agree(self.state)
+        moments = crew.agree(self._optimiser.state_dict())
+        if not crew.leads:
+            self._optimiser.load_state_dict(moments)
+
+    def _take_up(self) -> None:
         job = self._job
         for path in saved_states(job.folder):
             try:
@@ -120,23 +103,32 @@ class Session:
                 continue
             job.progress.say(f"    going on after step {self.state.step}")
             self._started -= self.state.seconds
-            return
+            self._came_to = self.state.step
+            break
+        else:
+            remove_left(job.folder)
+        if job.events is not None:
+            job.events.begin(self.state.log)
 
-    def run(self, feed: Feed) -> None:
+    def run(self, feed: Feed[B]) -> None:
         """Train to the end."""
         job, state = self._job, self.state
         job.progress.start("train", -1 if self._settled.minutes else self._settled.steps)
         job.progress.advance(state.step)
         losses: list[float] = []
+        self._look_at_clock()
         while not self._is_over():
             loss, cases = self._step(feed)
             losses.append(loss)
             state.step += 1
+            self._look_at_clock()
             due = self._part() >= 1 or state.step % self._every == 0
             validated = self._validate() if due else None
             if due or state.step % LOG_EVERY == 0:
                 row = [state.step, round(sum(losses) / len(losses), 6), self._lr(), validated]
                 state.log.append(row)
+                if job.events is not None:
+                    job.events.add(row)
                 losses = []
             if due:
                 self._save(cases)
@@ -146,26 +138,24 @@ class Session:
 
     def load_best(self) -> None:
         """Take the weights that are kept: the best ones, the last where nothing chose."""
-        if self.state.best_dice is not None:
+        if self.state.best_dice is not None and self._job.crew.leads:
             self.state.load_best(self._job.folder, self.net)
 
-    def _step(self, feed: Feed) -> tuple[float, list[str]]:
+    def _step(self, feed: Feed[B]) -> tuple[float, list[str]]:
         """Make one step; give its loss and whose pictures it saw."""
-        settled, step = self._settled, self.state.step
-        torch.manual_seed(_seed_of(settled.seed, step))  # the dropout of this step
+        settled, step, crew = self._settled, self.state.step, self._job.crew
+        torch.manual_seed(_seed_of(settled.seed, step, crew.rank))  # the dropout of this step
         for group in self._optimiser.param_groups:
-            group["lr"] = self._lr()
+            group["lr"] = self._lr() * group.get("share", 1.0)
         self._whole.train()
         self._optimiser.zero_grad()
         total, cases = 0.0, list[str]()
         for part in range(settled.accumulate):
             batch = feed.at(step * settled.accumulate + part)
             cases += batch.cases
-            loss = self._loss_of(batch) / settled.accumulate
-            total += float(loss.detach())
+            total += crew.mean(self._objective.learn(batch, settled.accumulate))
             if not math.isfinite(total):
                 raise self._ended("loss", total, batch.cases)
-            loss.backward()  # type: ignore[no-untyped-call]
         longest = self._recipe.largest_gradient or math.inf
         gradient = float(nn.utils.clip_grad_norm_(self._whole.parameters(), longest))
         if not math.isfinite(gradient):
@@ -173,37 +163,29 @@ class Session:
         self._optimiser.step()
         return total, cases
 
-    def _loss_of(self, batch: Batch) -> Tensor:
-        device = self._job.device
-        pictures = torch.from_numpy(batch.pictures).to(device, memory_format=self._format)
-        mixed = self._settled.precision == "bf16"
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            answers = self._forward(pictures)
-        levels = answers if isinstance(answers, list) else [answers]
-        targets = torch.from_numpy(batch.targets).to(device)
-        return supervised(self._loss, [one.float() for one in levels], targets)
-
     def _validate(self) -> float | None:
         state, job = self.state, self._job
-        self._whole.eval()
-        score = job.validation.mean_dice(self.net, job.preparation, job.device)
+        score = self._objective.score()
         if score is None:
             return None
         state.stale += 1
         if state.best_dice is None or score > state.best_dice:
             state.best_dice, state.best_step, state.stale = score, state.step, 0
-            state.save_best(job.folder, self.net)
+            if job.crew.leads:
+                state.save_best(job.folder, self.net)
         return score
 
     def _save(self, cases: list[str]) -> None:
-        if not is_finite(self._whole):
+        crew = self._job.crew
+        if not crew.agree(is_finite(self._whole)):
             raise self._ended("largest weight", math.inf, cases)
-        self.state.seconds = self._seconds()
-        self.state.save(self._job.folder, self._whole, self._optimiser)
+        self.state.seconds = self._gone_s
+        if crew.leads:
+            self.state.save(self._job.folder, self._whole, self._optimiser)
 
     def _keep_weights(self) -> None:
         every, epochs = self._settled.keep_every, self._recipe.keep_every_epochs
-        if every is None or epochs is None or self.state.step % every:
+        if every is None or epochs is None or self.state.step % every or not self._job.crew.leads:
             return
         epoch = self.state.step // every * epochs
         path = self._job.folder / f"epoch-{epoch}.safetensors"
@@ -212,8 +194,9 @@ class Session:
     def _ended(self, name: str, value: float, cases: list[str] | tuple[str, ...]) -> TrainingError:
         """Keep the last good weights, and give the error that says why the training ends."""
         job, step = self._job, self.state.step
+        cases = [case for part in job.crew.gather(list(cases)) for case in part]
         kept = "Nothing was saved before"
-        for path in saved_states(job.folder):
+        for path in saved_states(job.folder) if job.crew.leads else ():
             try:
                 state = State.load(path, job.key, self._whole, self._optimiser)
             except CheckpointError:
@@ -233,37 +216,35 @@ class Session:
     def _part(self) -> float:
         """Give how much of the training is done, from 0 to 1."""
         if self._settled.minutes is not None:
-            return self._seconds() / (60 * self._settled.minutes)
+            return self._gone_s / (60 * self._settled.minutes)
         return self.state.step / self._settled.steps
 
     def _is_over(self) -> bool:
         patience = self._settled.patience
         return self._part() >= 1 or (patience is not None and self.state.stale >= patience)
 
-    def _seconds(self) -> float:
-        return time.monotonic() - self._started if self._settled.minutes is not None else 0.0
+    def _look_at_clock(self) -> None:
+        """Take the time of a step, the same for all who train together."""
+        if self._settled.minutes is not None:
+            self._gone_s = self._job.crew.agree(time.monotonic() - self._started)
 
     def _note(self) -> str:
         if not self.state.log:
             return ""
-        best, minutes = self.state.best_dice, self._settled.minutes
+        best = self.state.best_dice
         dice = "" if best is None else f", validation Dice {best:.3f}"
-        left = max(0.0, (minutes or 0) - self._seconds() / 60)
-        time_left = "" if minutes is None else f", {left:.1f} min left"
-        return f"loss {self.state.log[-1][1]:.3f}{dice}{time_left}"
+        return f"loss {self.state.log[-1][1]:.3f}{dice}, {self._left()}"
+
+    def _left(self) -> str:
+        """Say how long it still takes; by steps it is a guess from those made here."""
+        state, minutes = self.state, self._settled.minutes
+        if minutes is not None:
+            return f"{max(0.0, minutes - self._gone_s / 60):.1f} min left"
+        each = (time.monotonic() - self._started) / max(1, state.step - self._came_to)
+        return f"about {each * (self._settled.steps - state.step) / 60:.1f} min left"
 
 
-def _validate_every(settled: Settled, validation: Validation) -> int:
-    """Give the steps from one validation to the next."""
-    times = VALIDATIONS
-    if len(settled.patch) == 3 and validation.voxels():
-        shown = settled.steps * settled.batch_size * settled.accumulate * math.prod(settled.patch)
-        each = validation.voxels() * _PASSES_OF_A_VALIDATION
-        times = max(_FEWEST_VALIDATIONS, min(times, int(VALIDATION_SHARE * shown / each)))
-    return max(LOG_EVERY, settled.steps // times // LOG_EVERY * LOG_EVERY)
-
-
-def _seed_of(seed: int, step: int) -> int:
-    """Give a seed for one step; neighbouring steps must not share a stream."""
-    content = hashlib.sha256(f"{seed}:{step}".encode()).digest()
+def _seed_of(seed: int, step: int, rank: int) -> int:
+    """Give a seed for one step; neither steps nor processes may share a stream."""
+    content = hashlib.sha256(f"{seed}:{step}{f':{rank}' if rank else ''}".encode()).digest()
     return int.from_bytes(content[:8], "little") >> 1

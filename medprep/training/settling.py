@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,6 +14,7 @@ from medprep.models.preparation import Preparation
 from medprep.models.registry import ModelInfo
 from medprep.models.resampling import shape_at
 from medprep.models.targets import Targets
+from medprep.models.transplant import encoder_of
 from medprep.training.fingerprint import Fingerprint
 from medprep.training.options import Settled, TrainingOptions, trainable
 from medprep.training.precision import choose_precision
@@ -38,6 +40,11 @@ MOST_OPERATIONS = 45e12
 FEWEST_STEPS_3D = 50
 """What a net gets that is too slow for it."""
 
+_AS_GIVEN = (
+    "accumulate", "class_weights", "compile", "encoder_from", "minutes", "patience", "recipe",
+    "seed", "workers",
+)  # fmt: skip
+
 
 def settle(
     options: TrainingOptions,
@@ -45,6 +52,7 @@ def settle(
     found: Fingerprint,
     organs: Mapping[int, str],
     regions: Mapping[str, tuple[str, ...]],
+    processes: int = 1,
 ) -> tuple[Settled, Preparation]:
     """Fill in what was left open.
 
@@ -57,6 +65,8 @@ def settle(
         patients shall not make a training longer by themselves.
     organs, regions
         Label to organ, region to its organs.
+    processes
+        That train together: a batch is cut into so many equal parts.
 
     Raises
     ------
@@ -64,35 +74,33 @@ def settle(
         If what was asked for does not go with the net, the machine or the memory.
     """
     recipe, info = named_recipe(options.recipe), trainable(options.model)
-    width = width_of(info, options.width, device)
+    encoder = None if options.encoder_from is None else encoder_of(Path(options.encoder_from))
+    wide = options.width or (None if encoder is None else encoder.embed_dim)
+    width = width_of(info, wide, device)
     targets = targets_of(options.target or recipe.target, organs, regions)
     preparation, batch = _prepare(options, recipe, info, width, device, found, targets)
+    batch = _for_all(batch, processes, given=options.batch_size is not None)
     config = net_config(info, width, preparation, recipe.dropout)
+    if encoder is not None:
+        config["heads"] = encoder.heads
     pictures = _pictures(found, preparation)
     shown = (batch * options.accumulate, len(preparation.scalings), *preparation.patch)
     keep = recipe.keep_every_epochs
     settled = Settled(
+        **{name: getattr(options, name) for name in _AS_GIVEN},
         model=info.name,
         config=config,
         width=width,
         steps=_steps(options, recipe, pictures, shown[0])
         or _default_steps(info, config, pictures, shown, device),
         batch_size=batch,
-        accumulate=options.accumulate,
         lr=options.lr or (recipe.lr_2d if info.dimensions == 2 else recipe.lr_3d),
         device=device.type,
-        seed=options.seed,
-        minutes=options.minutes,
         patch=preparation.patch,
-        recipe=options.recipe,
         target="classes" if targets.exclusive else "regions",
         loss=options.loss or recipe.loss,
-        class_weights=options.class_weights,
         deep_supervision=recipe.deep_supervision and info.name in LEVELS,
         precision=choose_precision(options.precision, device),
-        compile=options.compile,
-        workers=options.workers,
-        patience=options.patience,
         keep_every=None if keep is None else _passes(keep, pictures, shown[0]),
     )
     return settled, preparation
@@ -134,6 +142,16 @@ def _prepare(
         voxels=for_patch,
     )
     return preparation, wanted or batch
+
+
+def _for_all(batch: int, processes: int, *, given: bool) -> int:
+    """Give a batch that processes can share."""
+    if given and batch % processes:
+        raise OptionError(
+            f"--batch-size is {batch}, which {processes} processes cannot share equally; wanted "
+            f"is a multiple of {processes}"
+        )
+    return -(-batch // processes) * processes
 
 
 def _check_patch(patch: tuple[int, ...] | None, info: ModelInfo) -> None:

@@ -16,6 +16,7 @@ from medprep.models.targets import Targets
 from medprep.models.windows import predict_volume
 from medprep.training.cache import Store, Stored
 from medprep.training.dataset import TrainingCase, decode
+from medprep.training.distributed import ALONE, Crew
 
 OVERLAP = 0.25
 """Of the windows in which a volume is seen: a prediction takes more, a validation comes often."""
@@ -64,7 +65,11 @@ class Validation:
         return sum(held.seen.array[0].size for held in self._held)
 
     def mean_dice(
-        self, net: nn.Module, preparation: Preparation, device: torch.device
+        self,
+        net: nn.Module,
+        preparation: Preparation,
+        device: torch.device,
+        crew: Crew = ALONE,
     ) -> float | None:
         """Give the mean volume Dice over cases and organs, or regions.
 
@@ -77,15 +82,28 @@ class Validation:
             In eval mode, on ``device``.
         preparation
             The net's: its patch may have become smaller meanwhile.
+        crew
+            Who does a part of the cases each.
         """
-        scores: list[float] = []
-        for held in self._held:
-            array = np.require(held.seen.array, requirements="W")  # of a file: a copy in memory
-            seen = predict_volume(net, array, preparation, device, overlap=OVERLAP)
-            reference = held.labels.array
-            predicted = preparation.to_grid(seen, reference.shape)
-            scores += _dice(reference, predicted, _groups(preparation.targets))
+        found = [self._dice(n, net, preparation, device) for n in crew.places(len(self._held))]
+        parts = crew.gather(found)
+        scores = [
+            one
+            for number in range(len(self._held))
+            for one in parts[number % crew.count][number // crew.count]
+        ]
         return float(np.mean(scores)) if scores else None
+
+    def _dice(
+        self, number: int, net: nn.Module, preparation: Preparation, device: torch.device
+    ) -> list[float]:
+        """Give the Dice of each organ or region of a case."""
+        held = self._held[number]
+        array = np.require(held.seen.array, requirements="W")  # of a file: a copy in memory
+        seen = predict_volume(net, array, preparation, device, overlap=OVERLAP)
+        reference = held.labels.array
+        predicted = preparation.to_grid(seen, reference.shape)
+        return _dice(reference, predicted, _groups(preparation.targets))
 
 
 def _groups(targets: Targets) -> list[tuple[int, ...]]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from medprep.geometry import Geometry
-from medprep.inference.prompts.framing import normalised
-from medprep.inference.prompts.grids import lattice
+from medprep.models.prompts.framing import normalised
+from medprep.models.prompts.grids import lattice
 from medprep.models.sam_med3d import SamMed3d, SamMed3dConfig
 
 TINY: dict[str, Any] = {

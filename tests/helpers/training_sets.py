@@ -27,12 +27,17 @@ def make_ball(folder: Path, name: str, *, size: int = 20, modality: str = "MR") 
     labels = ((away < size / 3).astype(np.uint8) + (away < size / 6)).astype(np.uint8)
     picture = (chance.normal(100, 20, shape) + 150 * labels).astype(np.int16)
     grid = Geometry.from_parts(shape, (1.0, 1.0, 1.0))
-    case = TrainingCase(
-        name, folder / f"{name}.nii.gz", folder / f"{name}-l.nii.gz", (0.0, 500.0), modality
-    )
+    case = ball_in(folder, name, modality)
     nifti.write(case.images[0], Volume(picture, grid))
     nifti.write(case.labels, LabelMap(labels, grid, ORGANS))
     return case
+
+
+def ball_in(folder: Path, name: str, modality: str = "MR") -> TrainingCase:
+    """Give a ball that was made."""
+    return TrainingCase(
+        name, folder / f"{name}.nii.gz", folder / f"{name}-l.nii.gz", (0.0, 500.0), modality
+    )
 
 
 def weights_of(path: Path) -> str:

@@ -23,9 +23,9 @@ from medprep.errors import (
 )
 from medprep.formats import itk, nifti
 from medprep.geometry import Geometry
-from medprep.inference.prompts.clicks import official_draw
-from medprep.inference.prompts.framing import official_back, official_frame
 from medprep.inference.prompts.segment import Segmenter, simulate
+from medprep.models.prompts.clicks import official_draw
+from medprep.models.prompts.framing import official_back, official_frame
 from medprep.prompting import Prompting, prompt
 from medprep.prompting.weights import load_net
 from medprep.volume import LabelMap, Volume

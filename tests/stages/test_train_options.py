@@ -83,7 +83,9 @@ def test_options_are_the_words_that_ask_for_them() -> None:
         ({"spacing": "1x1"}, "wanted are three"),
         ({"fold": "some"}, "0 or more, or all"),
         ({"recipe": "best"}, "default, nnunet, tutorial"),
-        ({"model": "sam-med3d"}, "answers clicks"),
+        ({"model": "sam-med3d", "set": ("heads",)}, "a field and its value"),
+        ({"model": "sam-med3d", "loss": "bce"}, "--loss does not go with --model sam-med3d"),
+        ({"clicks": 3}, "--clicks does not go with --model unet2d"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_runs(wrong: dict[str, Any], says: str) -> None:

@@ -21,7 +21,7 @@ from medprep.geometry import Geometry
 from medprep.inference.predict import load_predictor
 from medprep.models.checkpoint import load_model
 from medprep.progress import Silent
-from medprep.training import session
+from medprep.training import objective
 from medprep.training.dataset import TrainingCase
 from medprep.training.guard import is_finite
 from medprep.training.loop import train
@@ -233,7 +233,7 @@ def test_a_gradient_that_is_no_number_spares_the_weights(
         loss = dice_cross_entropy(logits, labels)
         return loss if len(calls) != 16 else loss + (logits * 0).sum().sqrt()
 
-    monkeypatch.setattr(session, "named_loss", lambda *_, **__: poisoned)
+    monkeypatch.setattr(objective, "named_loss", lambda *_, **__: poisoned)
     with pytest.raises(TrainingError, match=r"the gradient is nan at step 16, .* of step 10 are"):
         run(cases, tmp_path)
     net, _ = load_model(tmp_path / "last-good.safetensors", torch.device("cpu"))

@@ -27,9 +27,9 @@ from medprep.progress import Silent
 from medprep.training.batches import Batch, Batches
 from medprep.training.dataset import TrainingCase
 from medprep.training.loop import train
+from medprep.training.objective import Supervised
 from medprep.training.online import Online
 from medprep.training.options import TrainingOptions, TrainingResult
-from medprep.training.session import Session
 from medprep.training.validation import Validation
 
 MODEL = "model.safetensors"
@@ -218,20 +218,20 @@ def test_patience_ends_it(
 def test_out_of_memory_is_answered_with_less(
     cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = Session._loss_of
+    shown = Supervised._loss_of
 
-    def scarce(self: Session, batch: Any) -> Any:
+    def scarce(self: Supervised, batch: Any) -> Any:
         if batch.pictures[0, 0].size > 16**3:
             torch.empty(1 << 55, dtype=torch.uint8)  # what a failure to allocate raises
         return shown(self, batch)
 
-    monkeypatch.setattr(Session, "_loss_of", scarce)
+    monkeypatch.setattr(Supervised, "_loss_of", scarce)
     told = Told()
     result = run(cases, tmp_path, options(patch=(16, 24, 24)), told)
     assert result.resolved["patch"] == [16, 16, 16]
     assert "does not take patches of 16 x 24 x 24: going on with 16 x 16 x 24" in told.said[0]
     assert json.loads((tmp_path / "model.json").read_text())["preparation"]["patch"] == [16] * 3
-    monkeypatch.setattr(Session, "_loss_of", lambda *_: torch.empty(1 << 55, dtype=torch.uint8))
+    monkeypatch.setattr(Supervised, "_loss_of", lambda *_: torch.empty(1 << 55, dtype=torch.uint8))
     with pytest.raises(TrainingError, match=r"does not take a patch of 8 x 8 x 8"):
         run(cases, tmp_path / "none", options())
 
@@ -239,15 +239,15 @@ def test_out_of_memory_is_answered_with_less(
 def test_a_patch_that_became_smaller_stays_so(
     cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown, failed = Session._loss_of, list[int]()
+    shown, failed = Supervised._loss_of, list[int]()
 
-    def once(self: Session, batch: Any) -> Any:
+    def once(self: Supervised, batch: Any) -> Any:
         if not failed:
             failed.append(1)
             raise MemoryError
         return shown(self, batch)
 
-    monkeypatch.setattr(Session, "_loss_of", once)
+    monkeypatch.setattr(Supervised, "_loss_of", once)
     with pytest.raises(KeyboardInterrupt):
         run(cases, tmp_path, options(), Told(stop_at=13))
     assert run(cases, tmp_path, options()).resolved["patch"] == [8, 16, 16]

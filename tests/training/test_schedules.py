@@ -15,6 +15,9 @@ def test_values_by_hand() -> None:
     assert learning_rate("cosine", 2.0, 1.0) == pytest.approx(0.0)
     assert learning_rate("polynomial", 1.0, 0.75) == pytest.approx(0.25**0.9)
     assert learning_rate("constant", 3.0, 0.9) == 3.0
+    parts = (0.0, 0.599, 0.6, 0.899, 0.9, 1.0)
+    wanted = [2.0, 2.0, 0.2, 0.2, 0.02, 0.02]
+    assert [learning_rate("steps", 2.0, part) for part in parts] == pytest.approx(wanted)
     assert learning_rate("cosine", 1.0, 0.025, 0.05) == pytest.approx(0.51)
 
 

@@ -90,9 +90,7 @@ def test_patches_that_do_not_fit_the_net() -> None:
         settled((40, 64, 64), patch=(32, 32, 32))
 
 
-def test_a_net_that_answers_clicks() -> None:
-    with pytest.raises(OptionError, match="sam-med3d answers clicks"):
-        TrainingOptions(model="sam-med3d")
+def test_no_such_net() -> None:
     with pytest.raises(OptionError, match="no model 'unet4d'"):
         TrainingOptions(model="unet4d")
 

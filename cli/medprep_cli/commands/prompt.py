@@ -73,7 +73,7 @@ def _read_points(
     help="What the net sees: cubes around the first point, or with --from-reference one as the "
     "authors' inference cuts it.",
 )  # fmt: skip
-@click.option("--checkpoint", metavar="FILE", help="Weights, as medprep import-weights wrote them.")
+@click.option("--checkpoint", metavar="FILE", help="Weights that train or import-weights wrote.")
 @click.option(
     "-o", "--output", default="prompt.nii.gz", show_default=True, metavar="FILE",
     help="Label map to write, with a JSON of its names beside it.",

@@ -23,10 +23,11 @@ def _fold(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
 @click.command(cls=StageCommand, name="train", short_help="Train a net, keep the best weights.")
 @click.option("--model", default="unet2d", show_default=True, help="See: medprep models.")
 @click.option("--recipe", default="default", show_default=True,
-    help="How it is trained: default, nnunet, tutorial.",
+    help="How it is trained: default, nnunet, tutorial, or of those for sam-med3d.",
 )  # fmt: skip
 @click.option("--width", type=int,
-    help="Channels of the first level, of a UNETR of a token.  [default: by the machine]",
+    help="Channels of the first level, of a UNETR or SAM-Med3D of a token.  [default: by the "
+    "machine]",
 )  # fmt: skip
 @click.option("--epochs", type=int, help="Length of the training in passes over the slices.")
 @click.option("--steps", type=int, help="Length in steps.  [default: from data and machine]")
@@ -80,6 +81,24 @@ def _fold(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
 )  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), default="auto",
     show_default=True, help="bf16: mixed precision, on what computes in it; auto: on such a GPU.",
+)  # fmt: skip
+@click.option("--tensorboard", is_flag=True,
+    help="Write the log for TensorBoard too; wants medprep[tensorboard].",
+)  # fmt: skip
+@click.option("--clicks", type=int, metavar="N",
+    help="With sam-med3d: answers a step.  [default: the recipe's]",
+)  # fmt: skip
+@click.option("--freeze-encoder", is_flag=True,
+    help="With sam-med3d: leave the image encoder as it is.",
+)  # fmt: skip
+@click.option("--weights", metavar="FILE",
+    help="With sam-med3d: begin with these, of medprep or the authors' .pth.",
+)  # fmt: skip
+@click.option("--encoder-from", metavar="FILE",
+    help="With a UNETR: begin with the image encoder of such weights.",
+)  # fmt: skip
+@click.option("--set", multiple=True, metavar="KEY=VALUE",
+    help="With sam-med3d: a field of its config, as patch_size=16; repeatable.",
 )  # fmt: skip
 @click.option("--compile", is_flag=True, help="Let torch compile the net first.")
 @click.option(

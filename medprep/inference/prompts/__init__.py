@@ -11,5 +11,5 @@
     labels = paint({1: marked}, volume.geometry)            # 1 where the organ is
 
 The way of the authors' own inference, which needs a reference to cut the volume around, is
-`framing.official_frame`, `segment.simulate` with `clicks.official_draw`, `framing.official_back`.
+`official_frame` of `medprep.models.prompts.framing`, `segment.simulate`, `official_back`.
 """

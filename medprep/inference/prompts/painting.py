@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.geometry import Geometry
-from medprep.inference.prompts.grids import Turn, cropped, lattice, reached, sample
 from medprep.inference.prompts.points import Place
 from medprep.inference.prompts.segment import Logits
+from medprep.models.prompts.grids import SPACING_MM, Turn, cropped, lattice, reached, sample
 
 Corner = tuple[int, int, int]
 """First voxel of a window, counted from that at the first click."""
@@ -43,7 +43,9 @@ class Marked:
     cut: bool
 
 
-def merged(found: Mapping[Corner, Logits], home: Place, cut: bool) -> Marked:
+def merged(
+    found: Mapping[Corner, Logits], home: Place, cut: bool, spacing_mm: float = SPACING_MM
+) -> Marked:
     """Lay windows together; where they overlap, each counts the more the farther from its edge.
 
     Parameters
@@ -54,6 +56,8 @@ def merged(found: Mapping[Corner, Logits], home: Place, cut: bool) -> Marked:
         LPS millimetres of the voxel that all count from.
     cut
         Whether there should have been more windows.
+    spacing_mm
+        Between voxels.
     """
     corners = np.array(list(found))
     side = len(next(iter(found.values())))
@@ -67,7 +71,7 @@ def merged(found: Mapping[Corner, Logits], home: Place, cut: bool) -> Marked:
         total[place] += share * logits
         weight[place] += share
     logits = np.divide(total, weight, out=np.full(shape, _NOTHING, np.float32), where=weight > 0)
-    geometry = cropped(lattice(home, (1, 1, 1)), low, shape)
+    geometry = cropped(lattice(home, (1, 1, 1), spacing_mm), low, shape)
     return Marked(logits, geometry, len(found), cut)
 
 

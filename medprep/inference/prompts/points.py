@@ -173,7 +173,7 @@ def read_prompts(content: str, space: Space, geometry: Geometry) -> list[Prompt]
     """
     try:
         found = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(f"the prompts are no JSON: {error}") from error
     if not isinstance(found, dict) or not found:
         raise OptionError('the prompts are name -> points: {"liver": [[12, -34, 56]]}')

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medprep.errors import OptionError
-from medprep.inference.prompts.clicks import Click, Draw, Strategy, next_click
+from medprep.models.prompts.clicks import Click, Draw, Strategy, next_click
 from medprep.models.sam_med3d import SamMed3d
 
 Logits = NDArray[np.float32]
@@ -95,17 +95,8 @@ class Segmenter:
             low_res = torch.zeros(1, 1, side, side, side, device=self._device)
         places = torch.tensor([[one.place for one in spots]], dtype=torch.float32)
         labels = torch.tensor([[int(one.positive) for one in spots]])
-        sparse, dense = net.prompt_encoder(
-            points=(places.to(self._device), labels.to(self._device)), masks=low_res
-        )
-        found: Tensor
-        found, _ = net.mask_decoder(
-            image_embeddings=embedding,
-            image_pe=net.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-        )
-        return found
+        points = (places.to(self._device), labels.to(self._device))
+        return net.answer(embedding, points, low_res)
 
     @torch.inference_mode()
     def enlarge(self, low_res: Tensor) -> Logits:

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from medprep.errors import FormatError, OptionError
 from medprep.geometry import Geometry
-from medprep.inference.prompts.clicks import Click, Draw, Strategy, next_click
-from medprep.inference.prompts.framing import frame, require_volume
-from medprep.inference.prompts.grids import Turn, cropped, lattice, sample
 from medprep.inference.prompts.painting import Corner, Marked, merged
 from medprep.inference.prompts.points import Place, Point, index_of, require_inside
 from medprep.inference.prompts.segment import Logits, Segmenter, Spot, simulate
+from medprep.models.prompts.clicks import Click, Draw, Strategy, next_click
+from medprep.models.prompts.framing import frame, require_volume
+from medprep.models.prompts.grids import SPACING_MM, Turn, cropped, lattice, sample
 from medprep.models.sam_med3d import SamMed3d
 from medprep.volume import Volume
 
@@ -52,6 +52,8 @@ class PromptedVolume:
         Of any spacing and orientation.
     device
         Where to compute.
+    spacing_mm
+        Between voxels of what the net sees; it was trained so.
 
     Raises
     ------
@@ -59,8 +61,15 @@ class PromptedVolume:
         If the volume is in colour, flat, below 8 voxels on a side, or holds NaN.
     """
 
-    def __init__(self, net: SamMed3d, volume: Volume, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        net: SamMed3d,
+        volume: Volume,
+        device: torch.device | None = None,
+        spacing_mm: float = SPACING_MM,
+    ) -> None:
         require_volume(volume)
+        self.spacing_mm = spacing_mm
         self.volume = volume
         self.segmenter = Segmenter(net, device)
         self._side = self.segmenter.side
@@ -86,12 +95,12 @@ class PromptedVolume:
         home = next((point.place_mm for point in points if point.positive), None)
         if home is None:
             raise OptionError("wanted is a point that lies in the organ")
-        whole = lattice(home, (1, 1, 1))
+        whole = lattice(home, (1, 1, 1), self.spacing_mm)
         at = np.array([index_of(point.place_mm, whole) for point in points])
         # Noise of the patient's coordinates must not move a point between two voxels.
         spots = [Spot(_triple(one), p.positive) for one, p in zip(at.round(6), points, strict=True)]
         found, cut = self._follow(home, spots)
-        return merged(found, home, cut)
+        return merged(found, home, cut, self.spacing_mm)
 
     def simulate(
         self, mask: NDArray[np.bool_], clicks: int, strategy: Strategy, draw: Draw
@@ -131,7 +140,7 @@ class PromptedVolume:
 
     def window(self, home: Place, corner: Corner) -> Geometry:
         """Give the grid of a window whose first voxel is counted from that at a place."""
-        return cropped(lattice(home, (1, 1, 1)), corner, (self._side,) * 3)
+        return cropped(lattice(home, (1, 1, 1), self.spacing_mm), corner, (self._side,) * 3)
 
     def _follow(self, home: Place, spots: Sequence[Spot]) -> tuple[dict[Corner, Logits], bool]:
         """Look at windows until the organ ends within them."""
@@ -198,7 +207,7 @@ class PromptedVolume:
     def _has_any(self, home: Place, voxels: NDArray[Any]) -> bool:
         """Tell whether any of these voxels of the lattice lies in the volume."""
         own = self.volume.geometry
-        matrix = np.linalg.solve(own.affine, lattice(home, (1, 1, 1)).affine)
+        matrix = np.linalg.solve(own.affine, lattice(home, (1, 1, 1), self.spacing_mm).affine)
         index = voxels @ matrix[:3, :3].T + matrix[:3, 3]
         inside = (index >= -0.5 + 1e-6) & (index <= np.array(own.shape) - 0.5 - 1e-6)
         return bool(inside.all(1).any())

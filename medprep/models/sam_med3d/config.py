@@ -13,6 +13,7 @@ MASK_SHRINKING = 4
 """Two convolutions of stride 2 bring a low-resolution mask to the grid of tokens."""
 DECODER_SHRINKING = 2
 """Attention between tokens and image works on half the channels."""
+_MOST_LAYERS = 128
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class SamMed3dConfig:
         for name, value in vars(self).items():
             if name != "global_blocks" and not value > 0:
                 raise OptionError(f"{name} is above 0, not {value}")
+        for name in ("depth", "iou_depth", "decoder_depth", "mask_tokens"):
+            # Each is a module to build, and the number may come from a file.
+            if getattr(self, name) > _MOST_LAYERS:
+                raise OptionError(f"{name} is at most {_MOST_LAYERS}, not {getattr(self, name)}")
         if self.mask_tokens < 2:
             raise OptionError(f"mask_tokens is 2 or more, not {self.mask_tokens}")
         if not set(self.global_blocks) <= set(range(self.depth)):

@@ -25,6 +25,30 @@ class SamMed3d(nn.Module):
         self.prompt_encoder = PromptEncoder(config)
         self.mask_decoder = MaskDecoder(config)
 
+    def answer(
+        self, embedding: Tensor, points: tuple[Tensor, Tensor] | None, low_res: Tensor
+    ) -> Tensor:
+        """Give the low-resolution logits (B, 1, L, L, L) that answer clicks.
+
+        Parameters
+        ----------
+        embedding
+            Of the volumes, as the image encoder gives it.
+        points
+            As the prompt encoder takes them; None: only the mask is to be mended.
+        low_res
+            The answer before, zeros at the first click.
+        """
+        sparse, dense = self.prompt_encoder(points=points, masks=low_res)
+        masks: Tensor
+        masks, _ = self.mask_decoder(
+            image_embeddings=embedding,
+            image_pe=self.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+        )
+        return masks
+
     def enlarge(self, low_res: Tensor) -> Tensor:
         """Bring low-resolution logits (B, M, L, L, L) to the volume's (B, M, S, S, S)."""
         size = (self.config.image_size,) * 3

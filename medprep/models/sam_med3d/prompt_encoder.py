@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from medprep.errors import OptionError
 from medprep.models.sam_med3d.config import AXES, MASK_SHRINKING, SamMed3dConfig
-from medprep.models.sam_med3d.layers import LayerNorm3d
+from medprep.models.sam_med3d.layers import Halving, LayerNorm3d
 from medprep.models.sam_med3d.positions import FourierPositions
 
 PADDING, NEGATIVE, POSITIVE = -1, 0, 1
@@ -29,10 +29,10 @@ class PromptEncoder(nn.Module):
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, channels) for _ in range(2))
         self.not_a_point_embed = nn.Embedding(1, channels)
         self.mask_downscaling = nn.Sequential(
-            nn.Conv3d(1, hidden // MASK_SHRINKING, 2, stride=2),
+            Halving(1, hidden // MASK_SHRINKING),
             LayerNorm3d(hidden // MASK_SHRINKING),
             nn.GELU(),
-            nn.Conv3d(hidden // MASK_SHRINKING, hidden, 2, stride=2),
+            Halving(hidden // MASK_SHRINKING, hidden),
             LayerNorm3d(hidden),
             nn.GELU(),
             nn.Conv3d(hidden, channels, 1),

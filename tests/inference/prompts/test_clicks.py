@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medprep.errors import LabelError, OptionError
-from medprep.inference.prompts.clicks import STRATEGIES, next_click, official_draw
+from medprep.models.prompts.clicks import STRATEGIES, next_click, official_draw
 
 
 def masks() -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,8 @@ import pytest
 
 from medprep.errors import FormatError, LabelError
 from medprep.geometry import Geometry
-from medprep.inference.prompts.clicks import next_click, official_draw
-from medprep.inference.prompts.framing import Frame, official_back, official_frame
+from medprep.models.prompts.clicks import next_click, official_draw
+from medprep.models.prompts.framing import Frame, official_back, official_frame
 from medprep.volume import Volume
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "sam_official.npz")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from medprep.errors import LabelError, OptionError
-from medprep.inference.prompts.clicks import Click, next_click
 from medprep.inference.prompts.segment import Segmenter, Spot, simulate
+from medprep.models.prompts.clicks import Click, next_click
 from medprep.models.sam_med3d import SamMed3d
 
 SIDE = 32

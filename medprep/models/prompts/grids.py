@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medprep.geometry import Geometry
 
 SPACING_MM = 1.5
-"""Of the volumes SAM-Med3D was trained with."""
+"""Of the volumes that the released SAM-Med3D was trained with."""
 
 _RAS = ("RL", "AP", "SI")
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -65,10 +65,12 @@ def cropped(geometry: Geometry, corner: Sequence[int], shape: Sequence[int]) -> 
     return Geometry((shape[0], shape[1], shape[2]), affine)
 
 
-def lattice(place_mm: Sequence[float], shape: Sequence[int]) -> Geometry:
-    """Give the grid [right, front, head] of `SPACING_MM` whose first voxel lies on a place."""
+def lattice(
+    place_mm: Sequence[float], shape: Sequence[int], spacing_mm: float = SPACING_MM
+) -> Geometry:
+    """Give the grid [right, front, head] of one spacing whose first voxel lies on a place."""
     affine = np.eye(4)
-    affine[:3, :3] = _LPS_OF_RAS * SPACING_MM
+    affine[:3, :3] = _LPS_OF_RAS * spacing_mm
     affine[:3, 3] = place_mm
     return Geometry((shape[0], shape[1], shape[2]), affine)
 

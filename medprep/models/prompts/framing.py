@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medprep.errors import FormatError, LabelError
 from medprep.geometry import Geometry
-from medprep.inference.prompts.grids import SPACING_MM, Turn, cropped, sample
+from medprep.models.prompts.grids import SPACING_MM, Turn, cropped, sample
 from medprep.volume import Volume
 
 if TYPE_CHECKING:
@@ -115,12 +115,14 @@ def normalised(picture: NDArray[Any]) -> NDArray[np.float32]:
     return scaled
 
 
-def official_frame(volume: Volume, mask: NDArray[np.bool_], side: int = 128) -> Frame:
+def official_frame(
+    volume: Volume, mask: NDArray[np.bool_], side: int = 128, spacing_mm: float = SPACING_MM
+) -> Frame:
     """Cut out the cube as the authors' inference does, around the middle of a reference's box.
 
-    Resampled to 1.5 mm along the volume's own axes, the picture linearly in its own type, the
-    mask by nearest neighbours; then turned to right, front and head, cropped or padded with 0 to
-    the cube, scaled.
+    Resampled to the net's spacing along the volume's own axes, the picture linearly in its own
+    type, the mask by nearest neighbours; then turned to right, front and head, cropped or padded
+    with 0 to the cube, scaled.
 
     Parameters
     ----------
@@ -128,31 +130,34 @@ def official_frame(volume: Volume, mask: NDArray[np.bool_], side: int = 128) -> 
         Of any spacing and orientation.
     mask
         The organ on the volume's grid; it is needed to place the cube.
-    side
-        Voxels of the cube.
+    side, spacing_mm
+        Voxels of the cube along each side, and what lies between two of them.
 
     Raises
     ------
     LabelError
-        If the mask is empty, or is so at 1.5 mm.
+        If the mask is empty, or is so at that spacing.
     FormatError
-        If the volume is thinner than 1.5 mm, or has no two different values above 0.
+        If the volume is thinner than that, or has no two different values above 0.
     """
-    picture, geometry = _at_spacing(volume.array, volume.geometry, linear=True)
-    label, _ = _at_spacing(mask.astype(np.uint8), volume.geometry, linear=False)
-    turn = Turn.of(geometry)
-    picture, label, geometry = turn.array(picture), turn.array(label), turn.geometry(geometry)
+    picture, geometry = canonical(volume.array, volume.geometry, spacing_mm, linear=True)
+    label, _ = canonical(mask.astype(np.uint8), volume.geometry, spacing_mm, linear=False)
     if not label.any():
-        raise LabelError(f"the organ has no voxel at {SPACING_MM} mm: it is too small")
+        raise LabelError(f"the organ has no voxel at {spacing_mm} mm: it is too small")
+    corner, shape = official_corner(label, side), (side, side, side)
+    cube = cut(picture, corner, shape)
+    seen = cut(label, corner, shape).astype(np.bool_)
+    return Frame(normalised(cube), cropped(geometry, corner, shape), seen)
+
+
+def official_corner(mask: NDArray[Any], side: int) -> tuple[int, ...]:
+    """Give the first voxel of the cube around the middle of a mask's box; some voxel is not 0."""
     corner = []
     for axis in range(3):
-        ends = np.flatnonzero(label.any(tuple(other for other in range(3) if other != axis)))
+        ends = np.flatnonzero(mask.any(tuple(other for other in range(3) if other != axis)))
         # The voxel before the middle where no voxel is the middle.
         corner.append((int(ends[0]) + int(ends[-1]) + 1 - side) // 2)
-    shape = (side, side, side)
-    cube = _cut(picture, corner, shape)
-    seen = _cut(label, corner, shape).astype(np.bool_)
-    return Frame(normalised(cube), cropped(geometry, corner, shape), seen)
+    return tuple(corner)
 
 
 def official_back(mask: NDArray[np.bool_], own: Geometry, grid: Geometry) -> NDArray[np.bool_]:
@@ -186,30 +191,59 @@ def official_back(mask: NDArray[np.bool_], own: Geometry, grid: Geometry) -> NDA
     return np.asarray(sitk.GetArrayFromImage(resampler.Execute(picture))).astype(np.bool_)
 
 
+def canonical(
+    array: NDArray[Any], geometry: Geometry, spacing_mm: float, *, linear: bool
+) -> tuple[NDArray[Any], Geometry]:
+    """Resample as the authors do, then turn the axes to those nearest to right, front and head.
+
+    Parameters
+    ----------
+    array
+        On the grid ``geometry``.
+    spacing_mm
+        Between voxels along each axis.
+    linear
+        Interpolate, in the array's own type; else take the nearest voxel.
+
+    Returns
+    -------
+    ndarray, Geometry
+        ``[right, front, head]``; a view where nothing else is needed.
+
+    Raises
+    ------
+    FormatError
+        If the volume is thinner than the spacing.
+    """
+    found, grid = _at_spacing(array, geometry, spacing_mm, linear=linear)
+    turn = Turn.of(grid)
+    return turn.array(found), turn.geometry(grid)
+
+
 def _at_spacing(
-    array: NDArray[Any], geometry: Geometry, *, linear: bool
+    array: NDArray[Any], geometry: Geometry, spacing_mm: float, *, linear: bool
 ) -> tuple[NDArray[Any], Geometry]:
     """Resample along the own axes about the middle, to no more than the volume's extent."""
     import SimpleITK as sitk
 
     picture = _itk(array, geometry)
     size = np.array(picture.GetSize())
-    many = np.floor(size * np.array(picture.GetSpacing()) / SPACING_MM)
+    many = np.floor(size * np.array(picture.GetSpacing()) / spacing_mm)
     if many.min() < 1:
-        raise FormatError(f"the volume is thinner than {SPACING_MM} mm")
+        raise FormatError(f"the volume is thinner than {spacing_mm} mm")
     last = picture.TransformIndexToPhysicalPoint([int(n) - 1 for n in size])
     middle = (np.array(last) + np.array(picture.GetOrigin())) / 2
     direction = np.array(picture.GetDirection()).reshape(3, 3)
     reference = sitk.Image([int(n) for n in many], picture.GetPixelID())
     reference.SetDirection(picture.GetDirection())
-    reference.SetSpacing([SPACING_MM] * 3)
-    reference.SetOrigin((middle - direction @ ((many - 1) / 2 * SPACING_MM)).tolist())
+    reference.SetSpacing([spacing_mm] * 3)
+    reference.SetOrigin((middle - direction @ ((many - 1) / 2 * spacing_mm)).tolist())
     resampler = sitk.ResampleImageFilter()
     resampler.SetInterpolator(sitk.sitkLinear if linear else sitk.sitkNearestNeighbor)
     resampler.SetReferenceImage(reference)
     found = sitk.GetArrayFromImage(resampler.Execute(picture))
     grid = Geometry.from_parts(
-        found.shape, [SPACING_MM] * 3, reference.GetOrigin(), direction[:, ::-1]
+        found.shape, [spacing_mm] * 3, reference.GetOrigin(), direction[:, ::-1]
     )
     return found, grid
 
@@ -224,7 +258,7 @@ def _itk(array: NDArray[Any], geometry: Geometry) -> sitk.Image:
     return picture
 
 
-def _cut(array: NDArray[Any], corner: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
+def cut(array: NDArray[Any], corner: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
     """Crop from a corner, which may lie outside; 0 where the array ends."""
     cube = np.zeros(shape, array.dtype)
     there, here = [], []

@@ -1,0 +1,1 @@
+"""Train a net that answers clicks: cubes around organs, simulated clicks, a loss for each."""

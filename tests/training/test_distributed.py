@@ -1,0 +1,138 @@
+"""Two real processes that train one net together, beside one process with the same batch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from training_sets import make_ball
+
+from medprep.models.checkpoint import read_tensors
+from medprep.training.distributed import ALONE
+
+BODY = Path(__file__).parents[1] / "helpers" / "train_together.py"
+UNETR: dict[str, Any] = {
+    "model": "unetr-official", "width": 24, "patch": (16, 16, 16), "batch_size": 4, "steps": 20,
+    "device": "cpu",
+}  # fmt: skip
+UNET3D: dict[str, Any] = {
+    "model": "unet3d", "width": 2, "patch": (16, 16, 16), "batch_size": 4, "steps": 20,
+    "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cases")
+    for name in "abcd":
+        make_ball(folder, name)
+    return folder
+
+
+def start(source: Path, folder: Path, processes: int, **options: Any) -> tuple[int, str]:
+    """Train in so many processes; give exit status and what was said."""
+    launch = [sys.executable]
+    if processes > 1:
+        count = f"--nproc-per-node={processes}"
+        launch += ["-m", "torch.distributed.run", "--standalone", count]
+    path = os.pathsep.join([str(BODY.parent), *sys.path])
+    done = subprocess.run(
+        [*launch, str(BODY), str(source), str(folder), json.dumps(options)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def losses(folder: Path) -> list[float]:
+    return [float(row["loss"]) for row in rows(folder)]
+
+
+def train(source: Path, folder: Path, processes: int, **options: Any) -> Path:
+    status, said = start(source, folder, processes, **options)
+    assert status == 0, said
+    return folder
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"loss": "ce"},
+        {"loss": "ce", "class_weights": (0.2, 1.0, 3.0)},
+        {"loss": "dice-ce", "accumulate": 2},
+        {"target": "regions"},
+    ],
+    ids=lambda more: " ".join(map(str, more)),
+)
+def test_two_processes_follow_the_curve_of_one(
+    source: Path, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    one = train(source, tmp_path / "one", 1, **UNETR, **more)
+    two = train(source, tmp_path / "two", 2, **UNETR, **more)
+    assert losses(two) == pytest.approx(losses(one), abs=1e-4)
+    dice = [
+        [row["validation_dice"] for row in rows(run) if row["validation_dice"]]
+        for run in (one, two)
+    ]
+    assert list(map(float, dice[1])) == pytest.approx(list(map(float, dice[0])), abs=1e-2)
+    ours, theirs = (read_tensors(run / "model.safetensors")[0] for run in (one, two))
+    for name, tensor in ours.items():
+        assert torch.allclose(theirs[name], tensor, atol=5e-3), name
+
+
+def test_batch_normalisation_sees_its_own_places_on_a_cpu(source: Path, tmp_path: Path) -> None:
+    """The curves are near each other, no more; a GPU normalises over all."""
+    one = train(source, tmp_path / "one", 1, **UNET3D)
+    two = train(source, tmp_path / "two", 2, **UNET3D)
+    assert losses(two) == pytest.approx(losses(one), abs=0.3)
+    assert losses(two) != pytest.approx(losses(one), abs=1e-4)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_training_killed_in_two_processes_goes_on(
+    source: Path, tmp_path: Path, processes: int
+) -> None:
+    whole = train(source, tmp_path / "whole", 2, **UNETR)
+    status, said = start(source, tmp_path / "cut", 2, **UNETR, stop_at=14)
+    assert status != 0
+    assert (tmp_path / "cut" / "state.safetensors").exists(), said
+    status, said = start(source, tmp_path / "cut", processes, **UNETR)
+    assert status == 0 and "going on after step 10" in said, said
+    assert losses(tmp_path / "cut") == pytest.approx(losses(whole), abs=1e-4)
+    if processes == 2:
+        same = (read_tensors(run / "model.safetensors")[0] for run in (whole, tmp_path / "cut"))
+        assert all(torch.equal(a, b) for a, b in zip(*(s.values() for s in same), strict=True))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(source: Path, tmp_path: Path) -> None:
+    status, said = start(source, tmp_path, 2, **UNETR | {"batch_size": 3})
+    assert status != 0
+    assert (
+        "--batch-size is 3, which 2 processes cannot share equally; wanted is a multiple of 2"
+        in said
+    )
+
+
+def test_a_loss_that_is_no_number_names_the_cases_of_all(source: Path, tmp_path: Path) -> None:
+    status, said = start(source, tmp_path, 2, **UNETR | {"lr": 1e30, "batch_size": 8})
+    assert status != 0
+    assert "in a batch of a, b, c" in said
+
+
+def test_alone_nothing_is_sent() -> None:
+    tensor = torch.ones(2)
+    assert ALONE.sum(tensor) is tensor and ALONE.mean(0.5) == 0.5
+    assert ALONE.agree("x") == "x" and ALONE.gather(1) == [1]
+    assert list(ALONE.places(3)) == [0, 1, 2]
