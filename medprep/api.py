@@ -201,6 +201,7 @@ def train(
     precision: Precision = Train.precision,
     accumulate: int = Train.accumulate,
     patience: int | None = None,
+    tensorboard: bool = False,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -208,7 +209,7 @@ def train(
     stage = Train(
         model, width, epochs, steps, batch_size, lr, device, seed, fold, run_name, minutes,
         allow_leaks, augment, recipe, target, loss, tuple(class_weight), patch, spacing, memory,
-        normalise, workers, compile, precision, accumulate, patience,
+        normalise, workers, compile, precision, accumulate, patience, tensorboard,
     )  # fmt: skip
     return run([stage], workspace, progress=progress)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 from medprep.errors import CheckpointError, OrderError
@@ -16,8 +16,9 @@ from medprep.stages.evaluate import Evaluate
 from medprep.stages.extract import Extract
 from medprep.stages.predict import Predict
 from medprep.stages.report import Report
+from medprep.stages.run_names import families, members
 from medprep.stages.split import Split
-from medprep.stages.train import Train
+from medprep.stages.train import ALL, Train
 from medprep.workspace.database import Artifact, Step
 
 STAGES: tuple[type[Stage], ...] = (
@@ -46,12 +47,24 @@ def check_order(stages: Sequence[Stage]) -> None:
 
 
 def expand(
-    stages: Sequence[Stage], recorded: dict[str, Step], trained: dict[str, Artifact]
+    stages: Sequence[Stage],
+    recorded: dict[str, Step],
+    trained: dict[str, Artifact],
+    folds: int = 1,
 ) -> list[tuple[Stage, bool]]:
     """Put before each stage those it needs, and say of each whether it was asked for.
 
     A stage that ran before comes with the options it had then, else with its defaults; the
     training of a run that is named comes with the options of that run.
+
+    Parameters
+    ----------
+    stages
+        As asked for.
+    recorded, trained
+        What ran here before, and the nets that there are.
+    folds
+        Of the split: the trainings of so many alike nets are one.
 
     Raises
     ------
@@ -71,16 +84,17 @@ def expand(
 
     def require(name: str, run: str | None) -> None:
         # Each run that is named is trained and predicted by itself.
-        own = (name, run) if name in ("train", "predict") and run in trained else (name, None)
+        known = run is not None and bool(_trainings(run, trained, folds))
+        own = (name, run) if name in ("train", "predict") and known else (name, None)
         if name in present or own in done or name == "split":
             return
         done.add(own)
         for need in needs_of(name):
             require(need, run)
-        if name == "train" and run in trained:
-            chain.append((Train(**trained[str(run)].facts["options"]), False))
+        if name == "train" and run is not None and known:
+            chain.extend((stage, False) for stage in _trainings(run, trained, folds))
         elif name == "predict" and run is not None:
-            chain.append((Predict(run), False))
+            chain.append((replace(_remembered(name, recorded), run=run), False))  # type: ignore[type-var]
         else:
             chain.append((_remembered(name, recorded), False))
 
@@ -94,13 +108,27 @@ def expand(
 
 def _require_runs(stages: Sequence[Stage], trained: dict[str, Artifact]) -> None:
     """Refuse a run that nobody trained, before an hour is spent on training another."""
-    known = [*trained, *(stage.run_id for stage in stages if isinstance(stage, Train))]
+    known = [
+        *trained,
+        *families(trained),
+        *(stage.run_id for stage in stages if isinstance(stage, Train)),
+    ]
     for wanted in (run for stage in stages for run in _runs(stage)):
         if wanted not in known:
             raise CheckpointError(
                 f"no model '{wanted}' (have {', '.join(known) or 'none'}); train it: "
                 f"medprep train --run {wanted}"
             )
+
+
+def _trainings(run: str, trained: dict[str, Artifact], folds: int) -> list[Train]:
+    """Give what trains a run again: one net, or those of all folds, as one where they are alike."""
+    names = [run] if run in trained else members(run, trained)
+    stages = [Train(**trained[name].facts["options"]) for name in names]
+    alike = {replace(stage, fold=0, run=None) for stage in stages}
+    if len(stages) == folds > 1 and len(alike) == 1:  # else one would train what nobody asked for
+        return [replace(stages[0], fold=ALL, run=stages[0].run and run)]
+    return stages
 
 
 def _runs(stage: Stage) -> tuple[str, ...]:
@@ -125,4 +153,6 @@ def _remembered(name: str, recorded: dict[str, Step]) -> Stage:
         return kind()
     # An older medprep may have recorded an option that is no more.
     known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{n: value for n, value in recorded[name].options.items() if n in known})
+    stage = kind(**{n: value for n, value in recorded[name].options.items() if n in known})
+    # What follows asks for the run trained last, whichever was predicted before.
+    return replace(stage, run=None) if isinstance(stage, Predict) else stage

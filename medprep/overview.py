@@ -99,8 +99,15 @@ def _stages(database: Database, cases: int) -> tuple[StageStatus, ...]:
 
 
 def _scores(workspace: Workspace) -> list[str]:
+    from medprep.evaluations.results import text_of
+    from medprep.metrics.evaluation import Evaluation
+
     lines: list[str] = []
     for path in sorted((workspace.layout.root / "metrics").glob("*.json")):
-        record = json.loads(path.read_text())
-        lines.extend(f"{record['run']}: {line}" for line in record["text"])
+        try:
+            record = json.loads(path.read_text("utf-8"))
+            if "evaluation" in record:  # comparisons of models lie here too
+                lines += text_of(Evaluation.from_record(record["evaluation"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            lines.append(f"metrics/{path.name} cannot be read; score anew: medprep evaluate")
     return lines

@@ -19,6 +19,7 @@ from medprep.errors import (
     NothingDoneError,
     WorkspaceError,
 )
+from medprep.files import unwritten
 from medprep.order import check_order, expand, title
 from medprep.progress import Progress, Silent
 from medprep.stages.base import Context, Stage, Summary, command_words, options_of
@@ -113,7 +114,8 @@ def run(
     summaries: list[Summary] = []
     with Workspace(root, wait_s=wait_s, break_lock=break_lock) as opened, _debug_log(opened):
         database = opened.database
-        chain = expand(stages, database.steps(), database.artifacts("train"))
+        folds = int(database.meta().get("folds", 1))
+        chain = expand(stages, database.steps(), database.artifacts("train"), folds)
         for number, (stage, asked) in enumerate(chain, 1):
             context = Context(opened, shown, jobs, overwrite and asked)
             where = f"{number}/{len(chain)} {title(stage)}"
@@ -133,16 +135,18 @@ def _look_first(stage: Split, root: Path) -> None:
 
 def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summary:
     database = context.workspace.database
-    number = database.begin(
-        Step(
-            stage.name,
-            {**options_of(stage), **({"source": "SOURCE"} if stage.name == "split" else {})},
-            shlex.join(command_words(stage)),
-            _versions(),
-            _now(),
-            "running",
-        )
+    step = Step(
+        stage.name,
+        {**options_of(stage), **({"source": "SOURCE"} if stage.name == "split" else {})},
+        shlex.join(command_words(stage)),
+        _versions(),
+        _now(),
+        "running",
     )
+    last = database.steps().get("train")
+    # A run that is only looked after because it was named is not the one trained last.
+    beside = stage.name == "train" and not asked and last and last.command != step.command
+    number = None if beside else database.begin(step)
     status = "stopped"
     try:
         summary = stage.perform(context)
@@ -158,7 +162,8 @@ def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summa
         error.stage = where
         raise
     finally:
-        database.end(number, status, _now())
+        if number is not None:
+            database.end(number, status, _now())
     summary.asked = asked
     _tell(summary, context.progress, where)
     return summary
@@ -194,8 +199,11 @@ def _now() -> str:
 def _debug_log(workspace: Workspace) -> Iterator[None]:
     """Keep tracebacks where only the user may read them."""
     path = workspace.layout.private / "debug.log"
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    handler = logging.FileHandler(path)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        handler = _Log(path)
+    except OSError as error:
+        raise unwritten(error, path) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("medprep")
     logger.addHandler(handler)
@@ -203,4 +211,12 @@ def _debug_log(workspace: Workspace) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
+
+
+class _Log(logging.FileHandler):
+    """Without room it stays silent: what fails for want of room says so itself."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass

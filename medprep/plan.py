@@ -10,10 +10,13 @@ from typing import Any
 
 from medprep.execute import choose_jobs
 from medprep.order import check_order, expand, title
+from medprep.plan_runs import Runs, folds_of, is_as_trained
+from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase
 from medprep.stages.augment import Augment
 from medprep.stages.base import Stage, command_words
 from medprep.stages.split import Split
+from medprep.stages.train import Train
 from medprep.workspace.database import Artifact, CaseRow, Step
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
@@ -38,6 +41,8 @@ class PlanRow:
         Cases it would work; what is up to date is not counted.
     files, written_bytes, memory_bytes
         Estimates, from the size of the source.
+    note
+        How many nets do it, where there are several.
     """
 
     stage: str
@@ -47,6 +52,7 @@ class PlanRow:
     files: int
     written_bytes: int
     memory_bytes: int
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give it for programs."""
@@ -55,8 +61,9 @@ class PlanRow:
     def __str__(self) -> str:
         because = "" if self.asked else " (needed by what follows)"
         return (
-            f"{self.command}{because}: {self.cases} cases, about {self.files} files, "
-            f"{_mib(self.written_bytes)} MiB written, {_mib(self.memory_bytes)} MiB of memory"
+            f"{self.command}{because}: {counted(self.cases, 'case')}, about "
+            f"{counted(self.files, 'file')}, {_mib(self.written_bytes)} MiB written, "
+            f"{_mib(self.memory_bytes)} MiB of memory{self.note and f'; {self.note}'}"
         )
 
 
@@ -67,6 +74,8 @@ class _Size:
     labelled: bool
     slices: int
     bytes: int
+    row: CaseRow | None = None
+    """None before there is a split."""
 
 
 def plan(
@@ -83,29 +92,38 @@ def plan(
     recorded: dict[str, Step] = {}
     trained: dict[str, Artifact] = {}
     done: dict[str, set[str]] = {}
+    folds = 1
     if isinstance(stages[0], Split):
         sizes = [_size_of_source(case) for case in stages[0].look(Layout(Path(workspace))).cases]
     if (Path(workspace) / "medprep.sqlite").is_file() or not isinstance(stages[0], Split):
         with Workspace(Path(workspace), readonly=True) as opened:
             recorded = opened.database.steps()
             trained = opened.database.artifacts("train")
+            folds = int(opened.database.meta().get("folds", 1))
             done = {name: set(opened.current(name)) for name in recorded}
             if not isinstance(stages[0], Split):
                 sizes = [_size_of_row(row) for row in opened.database.cases()]
     rows = []
-    for stage, asked in expand(stages, recorded, trained):
-        same = stage.name in recorded and recorded[stage.name].command == shlex.join(
-            command_words(stage)
-        )
+    chain = expand(stages, recorded, trained, folds)
+    if isinstance(stages[0], Split):
+        folds = folds_of(stages[0])
+    for stage, asked in chain:
+        runs = Runs.of(stage, [one for one, _ in chain], trained, folds)
+        if isinstance(stage, Train):
+            same = is_as_trained(stage, folds, trained)
+        else:
+            words = shlex.join(command_words(stage))
+            same = stage.name in recorded and recorded[stage.name].command == words
         kept = done.get(stage.name, set()) if same else set()
-        rows.append(_row(stage, asked, [one for one in sizes if one.name not in kept], jobs))
+        todo = [one for one in sizes if not runs.has(one.name, kept)]
+        rows.append(_row(stage, asked, todo, jobs, runs))
         if rows[-1].cases:
             done = {}  # what is made anew makes all that follows anew
     return rows
 
 
-def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int) -> PlanRow:
-    taken = [one for one in sizes if _takes(stage, one)]
+def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int, runs: Runs) -> PlanRow:
+    taken = [one for one in sizes if _takes(stage, one, runs)]
     slices, size = sum(one.slices for one in taken), sum(one.bytes for one in taken)
     copies = stage.copies if isinstance(stage, Augment) else 1
     volumes = isinstance(stage, Augment) and stage.dimensions == 3
@@ -114,7 +132,8 @@ def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int) -> PlanRow:
         "augment": (2 + 2 * copies, 0) if volumes else (2, 2 * copies), "predict": (1, 1),
     }.get(stage.name, (0, 0))  # fmt: skip
     written = {"convert": 2 * _PACKED, "augment": copies * _PACKED, "predict": _PACKED}
-    files = each_case * len(taken) + each_slice * slices or (4 if stage.name == "train" else 2)
+    each_set = 4 * max(1, len(runs.nets)) if stage.name == "train" else 2
+    files = each_case * len(taken) + each_slice * slices or (each_set if taken else 0)
     largest = max((one.bytes for one in taken), default=0)
     parallel = choose_jobs(jobs, len(taken)) if stage.name != "train" else len(taken)
     return PlanRow(
@@ -125,15 +144,19 @@ def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int) -> PlanRow:
         files,
         int(size * written.get(stage.name, 0.02)),
         _COPIES_IN_MEMORY * parallel * largest,
+        runs.note(stage) if taken else "",
     )
 
 
-def _takes(stage: Stage, one: _Size) -> bool:
+def _takes(stage: Stage, one: _Size, runs: Runs) -> bool:
     if stage.name in ("extract", "clean"):
         return one.labelled
     if stage.name in ("augment", "train"):
         return one.labelled and one.fold in ("train", "")
-    return one.fold != "train" if stage.name in ("predict", "evaluate") else True
+    if stage.name in ("predict", "evaluate"):
+        held = one.fold != "train" if one.row is None else runs.holds_out(one.row)
+        return held and (one.labelled or stage.name == "predict")
+    return True
 
 
 def _size_of_source(case: SourceCase) -> _Size:
@@ -142,7 +165,7 @@ def _size_of_source(case: SourceCase) -> _Size:
 
 
 def _size_of_row(row: CaseRow) -> _Size:
-    return _Size(row.name, row.fold, row.labelled, row.slices, row.bytes)
+    return _Size(row.name, row.fold, row.labelled, row.slices, row.bytes, row)
 
 
 def _mib(count: int) -> str:

@@ -8,10 +8,15 @@ of Click are used.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from importlib import import_module
 
 import click
+
+from medprep.errors import MedprepError, SourceError
+from medprep_cli.options import shared
 
 
 class StageCommand(click.Command):
@@ -79,6 +84,27 @@ class ChainGroup(click.Group):
         module = import_module(f"medprep_cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the line; with --json an error is the document."""
+        try:
+            return self._invoke(ctx)
+        except MedprepError as error:
+            if shared(ctx).json:
+                click.echo(json.dumps({"exit_code": error.exit_code, "error": error.to_dict()}))
+            raise
+
+    def _invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if isinstance(error, MedprepError) or error.filename is None:
+                raise
+            # A path that the system will not even look up: a name too long, a folder closed to us.
+            raise SourceError(
+                f"{error.strerror}; see how the path is spelt and who may use it",
+                path=os.fsdecode(error.filename),
+            ) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

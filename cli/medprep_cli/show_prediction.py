@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medprep.reporting.text import counted
 from medprep_cli.options import Shared
 from medprep_cli.show import Terminal
 
@@ -71,8 +72,8 @@ def _show(outcome: PredictOutcome) -> None:
     if len(broken) > _NAMED:
         click.echo(f"... and {len(broken) - _NAMED} more broken files", err=True)
     click.echo(
-        f"{len(outcome.made)} cases made, {len(outcome.kept)} kept, {len(outcome.failed)} failed, "
-        f"{len(broken)} files broken",
+        f"{counted(len(outcome.made), 'case')} made, {len(outcome.kept)} kept, "
+        f"{len(outcome.failed)} failed, {counted(len(broken), 'file')} broken",
         err=True,
     )
 

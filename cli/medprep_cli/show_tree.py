@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medprep.reporting.text import counted
 from medprep_cli.options import Shared
 from medprep_cli.show import Terminal
 
@@ -57,8 +58,8 @@ def _show(outcome: TreeOutcome) -> None:
         click.echo(f"FAILED {name}: {failure}", err=True)
     show_passed(outcome.found)
     click.echo(
-        f"{len(outcome.made)} volumes made, {len(outcome.kept)} kept, {len(outcome.failed)} "
-        f"failed, {len(outcome.found.broken)} files broken",
+        f"{counted(len(outcome.made), 'volume')} made, {len(outcome.kept)} kept, "
+        f"{len(outcome.failed)} failed, {counted(len(outcome.found.broken), 'file')} broken",
         err=True,
     )
 
@@ -79,4 +80,4 @@ def show_passed(found: Survey) -> None:
         if len(paths) > _NAMED:
             click.echo(f"    ... and {len(paths) - _NAMED} more", err=True)
     if found.strangers:
-        click.echo(f"{len(found.strangers)} files are no DICOM", err=True)
+        click.echo(f"no DICOM: {counted(len(found.strangers), 'file')}", err=True)

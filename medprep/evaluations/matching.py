@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from medprep.errors import SourceError
 from medprep.evaluations.places import Place, Side
 from medprep.evaluations.words import chaos_id, cleaned, numbers, without_channel
+from medprep.reporting.text import counted
 
 _Key = Callable[[Place], Hashable]
 _SHOWN = 3
@@ -59,7 +60,8 @@ def distinct(side: Side) -> Side:
             kept.append(places[0])
     if not spared:
         return side
-    note = f"{side.called}: passed over {spared} folders of slices of volumes that are there too"
+    folders = counted(spared, "folder")
+    note = f"{side.called}: passed over {folders} of slices of volumes that are there too"
     return replace(side, places=tuple(kept), notes=(*side.notes, note))
 
 

@@ -14,6 +14,7 @@ from medprep.evaluations.places import Place, Side, find_places
 from medprep.evaluations.words import cleaned
 from medprep.files import natural_key, safe_name
 from medprep.folds.patterns import compiled, grouped, suggestion
+from medprep.reporting.text import counted
 
 _SHOWN = 3
 
@@ -202,7 +203,8 @@ def _by_pattern(
             "patients apart"
         )
     others = [pair.case for pair in pairs if pair.case not in texts]
-    notes = [f"{len(texts)} cases of {len(set(public.values()))} patients by their names"]
+    patients = counted(len(set(public.values())), "patient")
+    notes = [f"{counted(len(texts), 'case')} of {patients} by their names"]
     if others:
         notes.append(
             f"{len(others)} names do not match --patient-pattern, first {others[0]}: they keep the "

@@ -10,6 +10,7 @@ from typing import Literal
 from medprep.errors import SourceError
 from medprep.evaluations.words import telling
 from medprep.files import walk_files
+from medprep.reporting.text import counted
 
 Kind = Literal["nifti", "itk", "png", "dicom"]
 
@@ -160,8 +161,8 @@ def _masks(places: list[Place], called: str) -> tuple[list[Place], list[str]]:
         return places, []
     kept = [place for place, kind in zip(places, told, strict=True) if kind != "picture"]
     left = len(places) - len(kept)
-    notes = [f"{called}: passed over {left} volumes that are called pictures"] if left else []
-    return kept, notes
+    note = f"{called}: passed over {counted(left, 'volume')} with a picture's name"
+    return kept, [note] if left else []
 
 
 def _counted(strangers: Counter[str]) -> str:

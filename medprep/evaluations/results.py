@@ -31,6 +31,7 @@ _WHO = {
     "val": "VALIDATION patients (no test fold: they chose the weights)",
     "": "patients",
 }
+_OUT_OF_FOLD = "patients OUT OF FOLD (each chose the weights of the net that labelled them)"
 _COMPARED = "models-compared"
 _COLUMNS = (
     "model", "case", "patient", "organ", "region", "state", "metric", "value", "unit",
@@ -108,6 +109,11 @@ def record_of(one: Evaluation) -> dict[str, Any]:
             for organ, metric, short in summaries(one)
         ],
         "other_dice": other_dice(one),
+        "parts": [
+            {"part": part, "organ": organ, "metric": metric, **asdict(short)}
+            for part, own in one.by_part().items()
+            for organ, metric, short in summaries(own)
+        ],
         "text": text_of(one),
     }
 
@@ -153,7 +159,8 @@ def conventions(one: Evaluation) -> list[str]:
 def text_of(one: Evaluation) -> list[str]:
     """Give the lines of one model: the main metrics, and how they came to be."""
     patients = len({case.patient for case in one.cases})
-    who = _WHO[one.fold] if patients != 1 else _WHO[one.fold].replace("patients", "patient", 1)
+    who = _OUT_OF_FOLD if one.parts and one.fold == "val" else _WHO[one.fold]
+    who = who if patients != 1 else who.replace("patients", "patient", 1)
     lines = [
         f"{one.model}: {patients} {who}, {counted(len(one.cases), 'case')}, against {one.reference}"
     ]
@@ -161,6 +168,7 @@ def text_of(one: Evaluation) -> list[str]:
     lines += table(*_summary_cells(one, shown)).splitlines()
     if len(shown) < len(one.metrics):
         lines.append(f"{len(one.metrics) - len(shown)} more metrics are in the tables")
+    lines += table(*_part_cells(one, shown[:1])).splitlines() if one.parts else []
     if "dice" in one.metrics:
         lines += table(*_other_cells(one)).splitlines()
     lines += _noticed(one)
@@ -177,8 +185,8 @@ def main_metrics(one: Evaluation) -> tuple[str, ...]:
 def markdown_of(one: Evaluation) -> str:
     """Give one model's tables and conventions in Markdown."""
     parts = [f"## {one.model}", markdown(*_summary_cells(one, one.metrics))]
-    if "dice" in one.metrics:
-        parts.append(markdown(*_other_cells(one)))
+    parts += [markdown(*_part_cells(one, one.metrics))] if one.parts else []
+    parts += [markdown(*_other_cells(one))] if "dice" in one.metrics else []
     said = [*_noticed(one), *conventions(one), *([one.leaks] if one.leaks else [])]
     parts.append("\n".join(f"- {line}" for line in said))
     return "\n\n".join(parts) + "\n"
@@ -234,6 +242,21 @@ def _other_cells(one: Evaluation) -> tuple[list[str], list[list[str]]]:
         [str(organ), *(written(value, METRICS["dice"]) for value in values)]
         for organ, *values in (row.values() for row in other_dice(one))
     ]
+    return header, rows
+
+
+def _part_cells(one: Evaluation, metrics: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
+    """Give the patients of each fold by themselves: beside the whole, how much folds differ."""
+    several = len(metrics) > 1
+    header = ["by fold", "organ", *(["metric", "mean"] if several else [METRICS[metrics[0]].title])]
+    header += ["SD", "patients"]
+    rows = []
+    for part, own in one.by_part().items():
+        for organ, metric, short in summaries(own):
+            if metric in metrics:
+                told = METRICS[metric]
+                cells = [written(short.mean, told), written(short.sd, told), str(short.n)]
+                rows.append([part, organ, *([named(told)] if several else []), *cells])
     return header, rows
 
 

@@ -14,6 +14,7 @@ from medprep.evaluations.options import EvaluateFolders
 from medprep.evaluations.pairs import Found, Pair, find_pairs
 from medprep.evaluations.reading import ReadOptions, read_pair, settle
 from medprep.evaluations.results import Results
+from medprep.evaluations.sidecars import contamination_of
 from medprep.execute import Failure, choose_jobs, map_cases
 from medprep.metrics.evaluation import CaseScore, Evaluation
 from medprep.metrics.measures import Measures
@@ -116,7 +117,9 @@ def evaluate_folders(
     notes: list[str] = []
     for model, predicted in zip(options.models, options.predicted, strict=True):
         found = _find(options, predicted)
-        evaluation, own, said = _score_all(options, model, found, jobs, progress or Silent())
+        evaluation, own, said = _score_all(
+            options, model, predicted, found, jobs, progress or Silent()
+        )
         notes += [note for note in (*found.notes, *said) if note not in notes]
         evaluations.append(evaluation)
         failed |= {f"{model}/{case}": failure for case, failure in own.items()}
@@ -136,7 +139,12 @@ def _find(options: EvaluateFolders, predicted: str) -> Found:
 
 
 def _score_all(
-    options: EvaluateFolders, model: str, found: Found, jobs: int, progress: Progress
+    options: EvaluateFolders,
+    model: str,
+    predicted: str,
+    found: Found,
+    jobs: int,
+    progress: Progress,
 ) -> tuple[Evaluation, dict[str, Failure], tuple[str, ...]]:
     measures = options.measures()
     count = choose_jobs(jobs, len(found.pairs))
@@ -159,13 +167,16 @@ def _score_all(
     if reading.labels is None or not scores:
         first = next(iter(failed.values()), None)
         raise NothingDoneError(f"{model}: none of {len(tasks)} pairs can be scored; first: {first}")
-    evaluation = _evaluation(options, model, found, measures, reading.labels, scores, failed)
+    evaluation = _evaluation(
+        options, model, predicted, found, measures, reading.labels, scores, failed
+    )
     return evaluation, failed, reading.labels.notes
 
 
 def _evaluation(
     options: EvaluateFolders,
     model: str,
+    predicted: str,
     found: Found,
     measures: Measures,
     labels: Labels,
@@ -193,6 +204,7 @@ def _evaluation(
         cases=cases,
         extra=extra,
         failed=unread,
+        leaks=contamination_of(Path(predicted), found.pairs),
     )
 
 

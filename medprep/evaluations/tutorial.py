@@ -130,7 +130,7 @@ def evaluate_pictures(options: EvaluateFolders, *, jobs: int = 0) -> TutorialOut
 def _score(task: tuple[str, Pair]) -> TutorialScore:
     model, pair = task
     if pair.predicted is None:
-        raise LabelError("no prediction: a failure")
+        raise LabelError("no prediction: a failure; predict the case, or take its reference away")
     ours, theirs = _pictures(pair.reference), _pictures(pair.predicted)
     if len(ours) != len(theirs):
         raise LabelError(

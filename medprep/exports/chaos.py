@@ -21,7 +21,8 @@ import numpy as np
 
 from medprep.errors import LabelError, OptionError, WorkspaceError
 from medprep.formats import nifti, png
-from medprep.stages.predict import find_run
+from medprep.reporting.text import counted
+from medprep.stages.runs import find_run
 from medprep.workspace.workspace import Workspace
 
 GREY: Mapping[str, int] = {"liver": 63, "right_kidney": 126, "left_kidney": 189, "spleen": 252}
@@ -82,12 +83,12 @@ def plan_chaos(
     if preset not in _PLACE:
         raise OptionError(f"this workspace holds {preset}; a CHAOS submission is made of CHAOS")
     _require_trained(workspace, wanted)
-    trained = find_run(workspace, wanted)
-    names = {int(value): name for value, name in trained.facts["names"].items()}
+    run = find_run(workspace, wanted)
+    names = run.names
     strangers = sorted(set(names.values()) - set(GREY))
     if strangers or "liver" not in names.values():
         raise OptionError(
-            f"the run {trained.subject} knows {', '.join(names.values())}; a submission is made of "
+            f"the run {run.name} knows {', '.join(names.values())}; a submission is made of "
             f"{', '.join(GREY)}, and of the liver at least"
         )
     tasks = _tasks(preset, set(names.values()))
@@ -95,7 +96,7 @@ def plan_chaos(
     predicted = workspace.current("predict")
     jobs, tests = [], 0
     for row in workspace.database.cases():
-        if f"{trained.subject}/{row.name}" not in predicted or row.name not in images:
+        if f"{run.name}/{row.name}" not in predicted or row.name not in images:
             continue
         tests += not row.labelled
         number = int("".join(one for one in row.patient if one.isdecimal()))
@@ -103,17 +104,16 @@ def plan_chaos(
         order = tuple(images[row.name].facts["source_order"])
         for task, greys in tasks.items():
             moves = {value: greys.get(name, 0) for value, name in names.items()}
-            path = workspace.layout.prediction(trained.subject, row.name)
+            path = workspace.layout.prediction(run.name, row.name)
             jobs.append(ChaosJob(path, f"{task}/{place}/Results", order, moves))
     if not jobs:
         raise WorkspaceError(
-            f"no prediction of {trained.subject} is up to date; run: medprep predict --run "
-            f"{trained.subject}"
+            f"no prediction of {run.name} is up to date; run: medprep predict --run {run.name}"
         )
     count = len(jobs) // len(tasks)
     notes = (
-        f"{', '.join(tasks)} of {trained.subject}: {count} cases, {tests} of them without masks, "
-        "as the challenge's test cases are",
+        f"{', '.join(tasks)} of {run.name}: {counted(count, 'case')}, {tests} of them without "
+        "masks, as the challenge's test cases are",
     )
     return tuple(jobs), notes
 

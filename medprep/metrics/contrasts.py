@@ -53,13 +53,15 @@ def contrasts_of(evaluations: Sequence[Evaluation]) -> tuple[Contrast, ...]:
     Returns
     -------
     tuple of Contrast
-        By metric, organ and pair; a metric that only one of two models has is left out.
+        By metric, organ and pair; a metric that only one of two models has is left out, and two
+        models on different folds.
     """
     found = []
     for metric in METRICS:
         family = [
             (organ, ours.model, theirs.model, _compared(ours, theirs, organ, metric))
             for ours, theirs in combinations(evaluations, 2)
+            if ours.fold == theirs.fold  # others have no patient in common
             if metric in ours.metrics and metric in theirs.metrics
             for organ in ours.organs
             if organ in theirs.organs

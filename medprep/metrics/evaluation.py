@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any, Literal, Self
 
+from medprep.files import natural_key
 from medprep.metrics.catalogue import METRICS
 from medprep.metrics.statistics import Summary, summarise
 
@@ -101,6 +102,11 @@ class Evaluation:
         Case to reason: those that could not be scored.
     leaks
         What is known of pictures shared by training and these cases; empty for nothing.
+    run
+        What the predictions are kept under, in a workspace.
+    parts
+        Case to what predicted it, as ``fold 1``, where the parts of the cases were predicted by
+        different nets; else empty.
     """
 
     model: str
@@ -114,6 +120,8 @@ class Evaluation:
     extra: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     leaks: str = ""
+    run: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def organs(self) -> tuple[str, ...]:
@@ -182,6 +190,16 @@ class Evaluation:
         for case, label in self.of(organ):
             values.setdefault(case.patient, []).extend(label.slices(empty))
         return {patient: fmean(own) for patient, own in sorted(values.items()) if own}
+
+    def by_part(self) -> dict[str, Self]:
+        """Give the cases of each part by themselves; nothing where there are no parts."""
+        return {
+            part: replace(
+                self, cases=tuple(one for one in self.cases if self.parts[one.case] == part),
+                parts={},
+            )
+            for part in sorted(set(self.parts.values()), key=natural_key)
+        }  # fmt: skip
 
     def as_record(self) -> dict[str, Any]:
         """Give it as plain values for JSON; nothing is lost."""

@@ -25,7 +25,7 @@ class PredictFolder:
     output
         Folder of what is made.
     run
-        Name of a model of the workspace; or
+        Name of a model of the workspace, or of those of all folds, which are an ensemble; or
     checkpoint
         files of weights: several are an ensemble.
     format

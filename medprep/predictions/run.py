@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from medprep.errors import CheckpointError, NothingDoneError, WriteError
 from medprep.execute import Failure, map_cases
 from medprep.files import json_bytes, remove_parts, write_bytes
+from medprep.models.published import contamination
 from medprep.predictions import chaos
 from medprep.predictions.inputs import Case, Inputs, find_inputs
 from medprep.predictions.options import PredictFolder
 from medprep.predictions.work import Made, Targets, label_case
 from medprep.progress import Progress, Silent
+from medprep.stages.run_names import FOLD, families, members
 from medprep.trees.ledger import TreeLedger
 from medprep.trees.options import ConvertTree
 from medprep.trees.write import VolumeJob
@@ -145,14 +147,35 @@ def _weights(options: PredictFolder, workspace: Path | None) -> tuple[Path, ...]
     """Give the files of weights."""
     if options.run is None:
         return tuple(map(Path, options.checkpoint))
-    models = Layout(workspace or Path()).model("x").parent
+    layout = Layout(workspace or Path())
+    models = layout.model("x").parent
     found = sorted(path.parent.name for path in models.glob("*/model.safetensors"))
-    if options.run not in found:
+    nets = [options.run] if options.run in found else members(options.run, found)
+    if not nets:
+        have = ", ".join([*found, *families(found)]) or "none"
         raise CheckpointError(
-            f"no run '{options.run}' in this workspace (have {', '.join(found) or 'none'})",
-            path=models,
+            f"no run '{options.run}' in this workspace (have {have})", path=models
         )
-    return (models / options.run / "model.safetensors",)
+    if options.run not in found:
+        nets = _all_folds(options.run, nets, layout)
+    return tuple(models / net / "model.safetensors" for net in nets)
+
+
+def _all_folds(run: str, nets: Sequence[str], layout: Layout) -> list[str]:
+    """Give the nets of an ensemble: as many as the split says, where there is one."""
+    last = int(nets[-1].removeprefix(f"{run}{FOLD}"))
+    split = layout.root / "splits.json"
+    count = len(json.loads(split.read_text("utf-8"))) if split.is_file() else last + 1
+    wanted = [f"{run}{FOLD}{fold}" for fold in range(count)]
+    missing = [net for net in wanted if net not in nets]
+    if missing:
+        raise CheckpointError(
+            f"'{run}' wants {count} nets, and {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not trained; give one net, or train all: "
+            "medprep train --fold all, with the options of the others",
+            path=layout.model(run).parent,
+        )
+    return wanted
 
 
 def _predictor(options: PredictFolder, workspace: Path | None) -> Predictor:
@@ -182,11 +205,12 @@ def _record(
     options: PredictFolder, predictor: Predictor, paths: tuple[Path, ...]
 ) -> dict[str, Any]:
     """Say what labels depend on beside the pictures."""
-    models = []
-    for path, known in zip(paths, predictor.records, strict=True):
+    models, known = [], predictor.records
+    for path, one in zip(paths, known, strict=True):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        models.append({"model": known["model"], "sha256": content})
+        models.append({"model": one["model"], "sha256": content})
+    said = "; ".join(dict.fromkeys(filter(None, map(contamination, known))))
     return {
         "labels": {str(label): name for label, name in predictor.organs.items()},
         "models": models,
@@ -194,6 +218,8 @@ def _record(
         "mirror": sorted(set(options.mirror)),
         "window": options.window if predictor.wants_windows else None,
         **asdict(options.policy),
+        # Only where there is something: predictions from before stay those of the same nets.
+        **({"contamination": said} if said else {}),
     }
 
 

@@ -58,6 +58,8 @@ class ModelView:
         What they are of.
     blocks, folded
         Metrics that stand open, and the others.
+    parts
+        The first metric in each part of a cross-validation; empty without parts.
     otherwise
         Its Dice by other conventions.
     columns, lines
@@ -77,6 +79,7 @@ class ModelView:
     counts: Counts
     blocks: list[MetricBlock]
     folded: list[MetricBlock]
+    parts: list[tuple[str, MetricBlock]]
     otherwise: list[Otherwise]
     columns: list[Metric]
     lines: list[tuple[CaseScore, LabelScore]]
@@ -138,6 +141,7 @@ def _model(scores: ModelScores) -> ModelView:
         counts=counts_of(one),
         blocks=blocks,
         folded=folded,
+        parts=[(part, blocks_of(own, columns[:1])[0]) for part, own in one.by_part().items()],
         otherwise=otherwise_of(one),
         columns=columns,
         lines=worst_first(one),

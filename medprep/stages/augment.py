@@ -14,6 +14,7 @@ from medprep.augmentation.recipe import Recipe, named_recipe
 from medprep.errors import OptionError
 from medprep.files import write_bytes
 from medprep.organs import mirror_partners
+from medprep.reporting.text import counted
 from medprep.stages.augment_case import AugmentCase, Dimensions, augment_case
 from medprep.stages.augment_preview import preview_png
 from medprep.stages.base import Context, Summary, artifact_input, names_of, run_cases, task
@@ -117,12 +118,13 @@ class Augment:
         facts = [made[name].facts for name in summary.made]
         copies = sum(one["copies"] for one in facts)
         slices = sum(one["slices"] for one in facts)
-        what = f"{slices} augmented slices" if self.dimensions == 2 else f"{copies} volumes"
+        flat = self.dimensions == 2
+        what = counted(slices, "augmented slice") if flat else counted(copies, "volume")
         summary.lines.append(
-            f"{what} of {len(facts)} training cases, recipe {recipe_name(self.recipe)}"
+            f"{what} of {counted(len(facts), 'training case')}, recipe {recipe_name(self.recipe)}"
         )
         for engine, count in sorted(Counter(one["engine"] for one in facts).items()):
-            summary.lines.append(f"engine {engine}: {count} cases")
+            summary.lines.append(f"engine {engine}: {counted(count, 'case')}")
         path = workspace.layout.augmentation_preview
         if self.preview:
             write_bytes(path, preview_png(workspace))

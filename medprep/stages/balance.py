@@ -16,6 +16,7 @@ from medprep.folds.given import name_column, named, read_table
 from medprep.folds.patterns import compiled, sites_in
 from medprep.folds.spread import Traits
 from medprep.folds.strata import UNKNOWN, Criterion, traits
+from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase, SourceSet
 from medprep.stages.base import Context
 from medprep.stages.case_facts import Ask, CaseFacts, read_facts
@@ -88,8 +89,8 @@ class Known:
         found = _by_patient(cases, lambda case: {self.sites.get(case.case, UNKNOWN)})
         lost = sum(case.case not in self.sites for case in cases)
         notes = [
-            f"{lost} cases do not say their site: together they count as one more, though they "
-            "may come from any"
+            f"{counted(lost, 'case')} without a word of the site: together they count as one "
+            "more, though they may come from any"
         ]
         sites = {patient: frozenset(several) for patient, several in found.items()}
         return sites, notes if lost else []
@@ -119,7 +120,9 @@ def balance(
             raise SplitError(f"--stratify {criterion}: no case says its {criterion}")
         lost = len(cases) - len(own)
         if lost:
-            lines.append(f"{lost} cases do not say their {criterion}: stratum {UNKNOWN}")
+            lines.append(
+                f"{counted(lost, 'case')} without a word of the {criterion}: stratum {UNKNOWN}"
+            )
         told = [case for case in cases if case.case in own]
         if criterion == "volume":
             volumes = defaultdict(list)

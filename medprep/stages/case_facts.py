@@ -131,7 +131,9 @@ def _identity(task: _Task, facts: dict[str, Any]) -> None:
     try:
         tags = read_tags(Blob.of(path)).tags
     except NoDicomError as error:
-        raise DicomError("its first picture is no DICOM", path=path) from error
+        raise DicomError(
+            "its first picture is no DICOM; see what lies in its folder: medprep scan", path=path
+        ) from error
     facts["patient_id"] = str(tags.get("PatientID", ""))
     facts["patient_name"] = str(tags.get("PatientName", ""))
 

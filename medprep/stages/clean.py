@@ -14,6 +14,7 @@ from medprep.labels.holes import Holes
 from medprep.labels.pairs import Pair, with_sides
 from medprep.labels.rules import Preset, Rules
 from medprep.organs import is_pair
+from medprep.reporting.text import counted
 from medprep.stages.base import (
     CaseTask,
     Context,
@@ -231,8 +232,8 @@ def much_taken(cases: Mapping[str, Sequence[AuditRow]]) -> list[str]:
         worst = max(own, key=lambda case: own[case])
         lines.append(
             f"{name}: the rule keep took over {_MUCH:.0%} of it in {len(own)} of "
-            f"{len(cases)} cases (most: {own[worst]:.0%} of {worst}); if it may be several pieces, "
-            f"say --keep-of {name} 0"
+            f"{counted(len(cases), 'case')} (most: {own[worst]:.0%} of {worst}); if it may be "
+            f"several pieces, say --keep-of {name} 0"
         )
     return lines
 
@@ -272,7 +273,7 @@ def _lines(made: Mapping[str, Sequence[AuditRow]]) -> list[str]:
     }
     every = [row for rows in made.values() for row in rows]
     return [
-        f"{len(changed)} of {len(organs)} organs changed: "
+        f"{len(changed)} of {counted(len(organs), 'organ')} changed: "
         f"{sum(row.removed for row in every)} voxels removed, "
         f"{sum(row.added for row in every)} added; each decision is in clean.csv"
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from medprep.errors import LabelError, NothingDoneError, OptionError
 from medprep.evaluations.results import Results
@@ -14,6 +14,7 @@ from medprep.metrics.evaluation import CaseScore, Evaluation, LabelScore
 from medprep.metrics.measures import Measures
 from medprep.stages.base import (
     CaseResult,
+    CaseTask,
     Context,
     Summary,
     artifact_input,
@@ -21,7 +22,7 @@ from medprep.stages.base import (
     run_cases,
     task,
 )
-from medprep.stages.predict import find_run, held_out
+from medprep.stages.runs import Held, Run, find_run
 from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
@@ -37,7 +38,8 @@ class Evaluate:
     Parameters
     ----------
     run
-        Which models; none takes the one trained last. Several are compared.
+        Which models, or what the models of all folds are called together; none takes what was
+        trained last. Several are compared.
     reference
         ``extracted``: the labels as the data set has them; ``cleaned``: after ``clean``.
     metrics
@@ -71,27 +73,27 @@ class Evaluate:
         """Score every held-out case that has a prediction, and count those that have none."""
         workspace = context.workspace
         whole = Summary(self.name)
-        evaluations = []
+        evaluations: list[Evaluation] = []
         for wanted in self.run or (None,):
-            trained = find_run(workspace, wanted)
-            summary, evaluation = self._score_run(context, trained)
+            summary, found = self._score_run(context, find_run(workspace, wanted))
             whole.made += summary.made
             whole.kept += summary.kept
             whole.failed |= summary.failed
-            evaluations.append(evaluation)
+            whole.lines += summary.lines
+            evaluations += found
         results = Results(tuple(evaluations))
         results.write(workspace.layout.metrics)
         whole.lines.extend(results.text())
         whole.facts = results.as_record()
         return whole
 
-    def _score_run(self, context: Context, trained: Artifact) -> tuple[Summary, Evaluation]:
+    def _score_run(self, context: Context, run: Run) -> tuple[Summary, list[Evaluation]]:
         workspace = context.workspace
-        fold, chosen = held_out(workspace.database.cases(), int(trained.facts["options"]["fold"]))
-        names = names_of(trained.facts)
+        held = run.held(workspace.database.cases())
+        chosen = [row for part in held for row in part.rows]
         references = workspace.current(_MADE_BY[self.reference])
-        self._require_same_labels(references, names)
-        tasks = self._tasks(workspace, trained, chosen, references)
+        self._require_same_labels(references, run.names)
+        tasks = self._tasks(workspace, run, chosen, references)
         summary = run_cases(context, self.name, tasks, _score)
         failed = {subject.split("/", 1)[1]: failure for subject, failure in summary.failed.items()}
         if tasks and len(failed) == len(tasks):
@@ -99,10 +101,11 @@ class Evaluate:
             raise NothingDoneError(
                 f"none of the {len(tasks)} predictions could be scored; the first: {first}"
             )
-        evaluation = self._evaluation(workspace, trained, fold, chosen, references, failed)
+        evaluations = [self._evaluation(workspace, run, part, references, failed) for part in held]
         missing = {
             case.case: Failure("missing", "no prediction: counted as a failure")
-            for case in evaluation.cases
+            for one in evaluations
+            for case in one.cases
             if any(label.state == "missing" for label in case.labels)
         }
         unlabelled = {
@@ -111,34 +114,36 @@ class Evaluate:
             if row.name not in references
         }
         summary.failed = missing | unlabelled | failed
-        return summary, evaluation
+        summary.lines = run.notes()
+        return summary, evaluations
 
     def _tasks(
         self,
         workspace: Workspace,
-        trained: Artifact,
+        run: Run,
         chosen: Sequence[CaseRow],
         references: Mapping[str, Artifact],
-    ) -> list[Any]:
-        run, names = trained.subject, names_of(trained.facts)
+    ) -> list[CaseTask]:
+        names = run.names
         measures = Measures.of(self.metrics, self.preset, self.tolerance)
         measures.require_organs(names.values())
         regions = _regions(references, names)
         predictions = workspace.current("predict")
         tasks = []
         for row in chosen:
-            prediction, reference = predictions.get(f"{run}/{row.name}"), references.get(row.name)
+            subject = f"{run.name}/{row.name}"
+            prediction, reference = predictions.get(subject), references.get(row.name)
             if reference is None:
                 continue
             inputs = [artifact_input(one) for one in (prediction, reference) if one is not None]
             payload = _Payload(
-                workspace.layout, row.name, run, self.reference, prediction is not None, names,
+                workspace.layout, row.name, run.name, self.reference, prediction is not None, names,
                 regions, measures,
             )  # fmt: skip
             options = {
                 "reference": self.reference, "regions": regions, "measures": asdict(measures),
             }  # fmt: skip
-            tasks.append(task(self.name, _VERSION, f"{run}/{row.name}", inputs, options, payload))
+            tasks.append(task(self.name, _VERSION, subject, inputs, options, payload))
         return tasks
 
     def _require_same_labels(
@@ -158,14 +163,13 @@ class Evaluate:
     def _evaluation(
         self,
         workspace: Workspace,
-        trained: Artifact,
-        fold: str,
-        chosen: Sequence[CaseRow],
+        run: Run,
+        held: Held,
         references: Mapping[str, Artifact],
         failed: Mapping[str, Failure],
     ) -> Evaluation:
         measures = Measures.of(self.metrics, self.preset, self.tolerance)
-        names = names_of(trained.facts)
+        names = run.names
         regions = _regions(references, names)
         scored = workspace.current(self.name)
         cases = tuple(
@@ -173,23 +177,26 @@ class Evaluate:
                 row.name,
                 row.patient,
                 tuple(LabelScore.from_record(one) for one in scored[subject].facts["labels"])
-                if (subject := f"{trained.subject}/{row.name}") in scored
+                if (subject := f"{run.name}/{row.name}") in scored
                 else tuple(measures.failed(names, regions)),
             )
-            for row in chosen
+            for row in held.rows
             if row.name in references
         )
+        own = {row.name for row in held.rows}
         return Evaluation(
-            model=trained.subject,
-            fold=fold,
+            model=held.called,
+            fold=held.fold,
             reference=self.reference,
             definition=measures.definition,
             says=measures.says,
             metrics=measures.metrics,
             tolerance_mm=measures.tolerances([*names.values(), *regions]),
             cases=cases,
-            failed={case: failure.message for case, failure in failed.items()},
-            leaks=trained.facts.get("leaks", ""),
+            failed={case: failure.message for case, failure in failed.items() if case in own},
+            leaks=run.leaks,
+            run=run.name,
+            parts={case.case: held.parts[case.case] for case in cases if held.parts},
         )
 
 

@@ -13,6 +13,7 @@ from medprep.errors import SplitError
 from medprep.files import natural_key, safe_name
 from medprep.folds.identity import Identified, identity_conflicts, one_person
 from medprep.folds.patterns import compiled, grouped, suggestion
+from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase, SourceSet
 from medprep.stages.case_facts import CaseFacts
 
@@ -66,7 +67,8 @@ def with_patients(found: SourceSet, pattern: str | None, root: Path, key: bytes)
         for case in found.cases
     )
     count = len({patients[case] for case in texts})
-    notes = [f"{len(texts)} cases of {count} patients by the names of their files"]
+    who = f"{counted(len(texts), 'case')} of {counted(count, 'patient')}"
+    notes = [f"{who} by the names of their files"]
     others = [case.case for case in found.cases if case.case not in texts]
     if others:
         notes.append(

@@ -23,6 +23,7 @@ from medprep.folds.schemes import (
 )
 from medprep.folds.shares import FOLDS, Fold, assign, parts
 from medprep.folds.spread import Traits
+from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase
 from medprep.stages.patients import names_of_cases
 from medprep.workspace.database import CaseRow
@@ -204,7 +205,8 @@ def _outer(
         first = number * inner
         last = f" to {first + inner - 1}" if inner > 1 else ""
         what = f"site {name}" if wishes.leave_out else f"outer fold {name}"
-        lines.append(f"train --fold {first}{last}: {len(patients)} patients of {what} are test")
+        who = f"{counted(len(patients), 'patient')} of {what}"
+        lines.append(f"train --fold {first}{last}: {who} in test")
     scheme = {"kind": kind, "outer": order, "inner": inner}
     return nested(traits, held, wishes.seed, earlier), held.count, scheme
 
@@ -267,11 +269,16 @@ def place_as_given(
     missing = [case.case for case in labelled if case.case not in found]
     without = sorted(set(found) - set(roles))
     over = " (the folders' own is not taken)" if any(case.fold for case in cases) else ""
-    lines = [f"the split is given{over}: {given.count} folds of {len(found)} cases", *given.notes]
+    how_many = f"{counted(given.count, 'fold')} of {counted(len(found), 'case')}"
+    lines = [f"the split is given{over}: {how_many}", *given.notes]
     if missing:
-        lines.append(f"{len(missing)} cases with masks are not in the split: {named(missing)}")
+        lines.append(
+            f"{counted(len(missing), 'case')} with masks not in the split: {named(missing)}"
+        )
     if without and given.by == "case":
-        lines.append(f"{len(without)} cases of the split have no mask: {named(without)}")
+        lines.append(
+            f"{counted(len(without), 'case')} of the split without a mask: {named(without)}"
+        )
     return _checked(Placing(roles, given.count, {"kind": "given"}, lines), labelled, allow_leaks)
 
 
@@ -279,7 +286,7 @@ def _checked(placing: Placing, cases: Sequence[SourceCase], allow_leaks: bool) -
     torn = straddling({case.case: case.patient for case in cases}, placing.roles)
     if not torn:
         return placing
-    who = f"{len(torn)} patients stand in two folds at once: {named(torn)}"
+    who = f"{counted(len(torn), 'patient')} in two folds at once: {named(torn)}"
     if not allow_leaks:
         raise LeakError(
             f"{who}; put all of a patient's cases into one fold, or take it as it is with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,24 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.colours import colours_of, palette_of
-from medprep.errors import CheckpointError, OptionError
+from medprep.errors import OptionError
 from medprep.files import AtomicFiles
 from medprep.formats import nifti, png
 from medprep.formats.windowing import Window, to_8bit
 from medprep.inference.options import Axis, PredictorOptions
+from medprep.reporting.text import counted
 from medprep.stages.base import (
     CaseResult,
+    CaseTask,
     Context,
     Summary,
     artifact_input,
-    names_of,
     run_cases,
     task,
 )
-from medprep.stages.split import role
-from medprep.workspace.database import Artifact, CaseRow
+from medprep.stages.runs import Run, find_run
 from medprep.workspace.layout import Layout
-from medprep.workspace.workspace import Workspace
 
 Format = Literal["nifti", "png"]
 _VERSION = 1
@@ -41,7 +41,8 @@ class Predict:
     Parameters
     ----------
     run
-        Which model; None takes the one trained last.
+        Which model, or what the models of all folds are called together; None takes what was
+        trained last.
     cases
         ``held-out``: everything but the training fold (test, validation, without labels);
         ``all``: the training fold too.
@@ -78,36 +79,53 @@ class Predict:
     def perform(self, context: Context) -> Summary:
         """Predict every case that is up for it."""
         workspace = context.workspace
-        trained = find_run(workspace, self.run)
-        fold = int(trained.facts["options"]["fold"])
+        run = find_run(workspace, self.run)
+        tasks, counts = self._tasks(context, run)
+        # One process: the net itself uses all processors, and its numbers depend on how many.
+        summary = run_cases(context, "predict", tasks, _predict, jobs=1)
+        summary.lines.extend([*run.notes(), *_who(run, counts)])
+        unlabelled = [row.name for row in workspace.database.cases() if not row.labelled]
+        if unlabelled:
+            summary.lines.append(f"without labels, so never scored: {', '.join(unlabelled)}")
+        summary.facts = {"run": run.name}
+        if len(run.nets) > 1:
+            summary.facts["nets"] = [net.subject for net in run.nets]
+        if self.mirror and tasks:
+            summary.lines.extend(self._notes(workspace.layout, run))
+        return summary
+
+    def _tasks(self, context: Context, run: Run) -> tuple[list[CaseTask], Counter[str]]:
+        """Give each case's task, those of the same nets together, and count who is what."""
+        workspace = context.workspace
         images, labels = workspace.current("convert"), workspace.current("extract")
-        tasks = []
+        counts = Counter[str]()
+        found = []
         for row in workspace.database.cases():
-            if row.name not in images or (self.cases == "held-out" and role(row, fold) == "train"):
+            kind, nets = run.of(row)
+            if row.name not in images or (self.cases == "held-out" and kind == "train"):
                 continue
             image, reference = images[row.name], labels.get(row.name)
-            inputs = [artifact_input(one) for one in (trained, image, reference) if one is not None]
+            known = (*nets, image, reference)
+            inputs = [artifact_input(one) for one in known if one is not None]
             payload = _Payload(
                 workspace.layout,
                 row.name,
-                trained.subject,
+                run.name,
+                tuple(net.subject for net in nets),
                 image.facts,
                 reference is not None,
                 self._how(),
                 self.format,
-                names_of(trained.facts),
+                run.names,
             )
-            subject = f"{trained.subject}/{row.name}"
-            tasks.append(task("predict", _VERSION, subject, inputs, self._changed(), payload))
-        # One process: the net itself uses all processors, and its numbers depend on how many.
-        summary = run_cases(context, "predict", tasks, _predict, jobs=1)
-        unlabelled = [row.name for row in workspace.database.cases() if not row.labelled]
-        if unlabelled:
-            summary.lines.append(f"without labels, so never scored: {', '.join(unlabelled)}")
-        summary.facts = {"run": trained.subject}
-        if self.mirror and tasks:
-            summary.lines.extend(self._notes(workspace.layout, trained.subject))
-        return summary
+            made = task(
+                "predict", _VERSION, f"{run.name}/{row.name}", inputs, self._changed(), payload
+            )
+            found.append((payload.nets, made))
+            counts[kind] += 1
+        order = {net.subject: place for place, net in enumerate(run.nets)}
+        found.sort(key=lambda one: (len(one[0]), [order[net] for net in one[0]]))
+        return [made for _, made in found], counts
 
     def _changed(self) -> dict[str, Any]:
         """Give the options that change what is made; defaults of later ones are left out."""
@@ -116,42 +134,29 @@ class Predict:
         changed = {name: value for name, value in later.items() if value != usual[name]}
         return {"device": self.device, **changed}
 
-    def _notes(self, layout: Layout, run: str) -> tuple[str, ...]:
+    def _notes(self, layout: Layout, run: Run) -> tuple[str, ...]:
         from medprep.inference.predict import load_predictor
 
-        return load_predictor(weights(layout, run), self._how()).notes
+        return load_predictor(weights(layout, run.nets[0].subject), self._how()).notes
 
 
-def find_run(workspace: Workspace, wanted: str | None) -> Artifact:
-    """Give the trained run that is named, or the last one.
-
-    Raises
-    ------
-    CheckpointError
-        If there is none such, or its training data have changed since.
-    """
-    runs = workspace.current("train")
-    if wanted is None:
-        step = workspace.database.steps().get("train")
-        options: dict[str, Any] = step.options if step else {}
-        if options.get("fold") == "all":
-            raise CheckpointError(
-                f"the last training made a model for each fold; name one of {', '.join(runs)} by "
-                "--run"
-            )
-        wanted = options.get("run") or f"{options.get('model')}-fold{options.get('fold')}"
-    if wanted not in runs:
-        have = ", ".join(runs) or "none"
-        raise CheckpointError(
-            f"no model '{wanted}' that fits the data as they are now (have {have}); train it: "
-            f"medprep train --run {wanted}"
-        )
-    return runs[wanted]
+def weights(layout: Layout, net: str) -> Path:
+    """Give the file of a net's weights."""
+    return layout.model(net) / "model.safetensors"
 
 
-def weights(layout: Layout, run: str) -> Path:
-    """Give the file of a run's weights."""
-    return layout.model(run) / "model.safetensors"
+def _who(run: Run, counts: Mapping[str, int]) -> list[str]:
+    """Say which nets labelled what, where there are several."""
+    if len(run.nets) == 1:
+        return []
+    told = (
+        ("test", "test case", "by nets that neither learnt from the patient nor were chosen by it"),
+        ("val", "case", "out of fold: by nets that did not learn from the patient, and whose "
+         "weights it helped to choose"),
+        ("", "case", "of no fold: by all nets together"),
+        ("train", "training case", "by all nets together"),
+    )  # fmt: skip
+    return [f"{counted(counts[kind], noun)} {how}" for kind, noun, how in told if counts[kind]]
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,7 @@ class _Payload:
     layout: Layout
     case: str
     run: str
+    nets: tuple[str, ...]
     image: dict[str, Any]
     labelled: bool
     how: PredictorOptions
@@ -172,7 +178,7 @@ def _predict(work: _Payload) -> CaseResult:
     layout, case, run = work.layout, work.case, work.run
     window = Window(**work.image["window"])
     volume = nifti.read(layout.image(case))
-    predictor = load_predictor(weights(layout, run), work.how)
+    predictor = load_predictor([weights(layout, net) for net in work.nets], work.how)
     labels = predictor.predict(volume, (window.low, window.high))
     reference = nifti.read_labels(layout.labels(case)) if work.labelled else None
     targets = [layout.prediction(run, case), layout.prediction_pictures(run, case)]
@@ -205,12 +211,3 @@ def _write_triples(
         known = None if reference is None else reference[number]
         panels = triple(picture, known, predicted[number], colours)
         Image.fromarray(panels).save(folder / f"{number:03d}.png")
-
-
-def held_out(rows: list[CaseRow], fold: int) -> tuple[str, list[CaseRow]]:
-    """Give the fold that scores a run: test, or validation where nobody is in test."""
-    for name in ("test", "val"):
-        chosen = [row for row in rows if role(row, fold) == name]
-        if chosen:
-            return name, chosen
-    return "", []

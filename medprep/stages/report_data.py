@@ -20,6 +20,7 @@ from medprep.stages.base import names_of
 from medprep.stages.check import CHECK_SET
 from medprep.stages.report_quality import gather_quality
 from medprep.stages.report_scores import gather_scores
+from medprep.stages.run_names import OUT_OF_FOLD, families
 from medprep.stages.tables import read_log, repeat_command
 from medprep.workspace.database import Artifact, CaseRow
 from medprep.workspace.workspace import Workspace
@@ -136,7 +137,9 @@ def _hashes(workspace: Workspace, runs: Collection[str]) -> dict[str, str]:
         if told.is_file():
             weights = layout.relative(layout.model(run) / "model.safetensors")
             found[weights] = json.loads(told.read_text("utf-8"))["sha256"]
-    paths = [layout.root / "splits.json", *(layout.metrics(run, ".json") for run in runs)]
+    several = [name + ending for name in families(runs) for ending in ("", OUT_OF_FOLD)]
+    scores = [layout.metrics(run, ".json") for run in [*runs, *several]]
+    paths = [layout.root / "splits.json", *scores]
     for path in paths:
         if path.is_file():
             found[layout.relative(path)] = sha256(path.read_bytes()).hexdigest()

@@ -19,6 +19,7 @@ from medprep.reporting.quality import (
     Overlay,
     Thumbnail,
 )
+from medprep.reporting.text import counted
 from medprep.stages import leak_gate
 from medprep.stages.check import CHECK_SET
 from medprep.stages.check_case import overlay_of, statistics_of
@@ -111,7 +112,8 @@ def _leaks(workspace: Workspace, made: Made) -> Leaks | None:
         rows.append(LeakRow(*names, pair, leak.kind, leak.correlation, leak.change, leak.slices))
     trained = [one.facts.get("leaks", "") for one in made["train"].values()]
     return Leaks(
-        f"every slice of {gate.facts['cases']} cases with every slice of the other folds",
+        f"every slice of {counted(gate.facts['cases'], 'case')} with every slice of the other "
+        "folds",
         tuple(rows),
         any(trained) if trained else None,
         tuple(dict.fromkeys(filter(None, trained))),

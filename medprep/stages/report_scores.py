@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medprep.formats import nifti
 from medprep.metrics.contrasts import Contrast, contrasts_of
-from medprep.metrics.evaluation import Evaluation
+from medprep.metrics.evaluation import Evaluation, LabelScore
 from medprep.reporting.data import ErrorMap, ModelScores, WorstCase
 from medprep.reporting.error_map import error_map
 from medprep.reporting.scores import to_show
+from medprep.stages.run_names import OUT_OF_FOLD, families
 from medprep.workspace.database import Artifact
 from medprep.workspace.workspace import Workspace
 
@@ -35,16 +36,17 @@ class Scores:
 def gather_scores(workspace: Workspace, made: Made) -> Scores:
     """Read the scores of every model that is up to date, and draw some of its worst cases."""
     models, notes = [], []
-    for run in made["train"]:
+    several = families(made["train"])
+    for run in [*made["train"], *several, *(name + OUT_OF_FOLD for name in several)]:
         path = workspace.layout.metrics(run, ".json")
         if not path.is_file():
             continue
-        record = json.loads(path.read_text("utf-8"))
+        record = _read(path)
         found = _evaluation(record)
         if found is None or not _is_current(workspace, found):
             notes.append(
                 f"The scores of {run} are out of date and left out; score anew: medprep evaluate "
-                f"--run {run}"
+                f"--run {(found and found.run) or run}"
             )
             continue
         models.append(ModelScores(found, tuple(record["conventions"]), ()))
@@ -52,9 +54,21 @@ def gather_scores(workspace: Workspace, made: Made) -> Scores:
     return Scores(drawn, _contrasts([one.evaluation for one in models]), tuple(notes))
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """Read a table of scores; empty where it holds something else."""
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def _evaluation(record: Mapping[str, Any]) -> Evaluation | None:
-    """Read one; None where an earlier release wrote something else."""
-    return Evaluation.from_record(record["evaluation"]) if "evaluation" in record else None
+    """Read one; None where an earlier release, or somebody else, wrote something else."""
+    try:
+        return Evaluation.from_record(record["evaluation"]) if "conventions" in record else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _is_current(workspace: Workspace, found: Evaluation) -> bool:
@@ -62,11 +76,18 @@ def _is_current(workspace: Workspace, found: Evaluation) -> bool:
     for case in found.cases:
         if case.case in found.failed:
             continue
-        subject = f"{found.model}/{case.case}"
+        subject = f"{found.run or found.model}/{case.case}"
         missing = any(label.state == "missing" for label in case.labels)
         if subject not in scored or missing == (subject in predicted):
             return False
+        # The table is written after the last case is recorded: a stop in between leaves an old one.
+        if [asdict(label) for label in case.labels] != _labels(scored[subject]):
+            return False
     return True
+
+
+def _labels(scored: Artifact) -> list[dict[str, Any]]:
+    return [asdict(LabelScore.from_record(one)) for one in scored.facts["labels"]]
 
 
 def _contrasts(evaluations: Sequence[Evaluation]) -> tuple[Contrast, ...]:
@@ -85,7 +106,8 @@ def _worst(workspace: Workspace, made: Made, evaluation: Evaluation) -> tuple[Wo
     drawn = []
     for case, label in to_show(evaluation, _MOST_WORST):
         image = layout.image(case.case)
-        paths = (reference_of(case.case), layout.prediction(evaluation.model, case.case))
+        run = evaluation.run or evaluation.model
+        paths = (reference_of(case.case), layout.prediction(run, case.case))
         if not all(path.is_file() for path in (image, *paths)):
             continue
         errors = _errors(made["convert"][case.case].facts, image, *paths, label.label)

@@ -10,6 +10,7 @@ from medprep.execute import Failure
 from medprep.files import digest
 from medprep.folds.schemes import Stored, condense
 from medprep.folds.shares import FOLDS
+from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase, SourceSet
 from medprep.stages.base import Summary
 from medprep.stages.placing import Placing, role
@@ -67,17 +68,20 @@ def summary_of(
         summary.failed[f"file {number}"] = Failure("dicom", why, path)
     by_fold = Counter({row.patient: row.fold for row in rows if row.labelled}.values())
     if "outer" not in placing.scheme:
-        counted = ", ".join(f"{by_fold[fold]} {fold}" for fold in FOLDS)
-        summary.lines.append(f"patients: {counted}")
+        told_folds = ", ".join(f"{by_fold[fold]} {fold}" for fold in FOLDS)
+        summary.lines.append(f"patients: {told_folds}")
     summary.lines.extend(placing.lines)
     unlabelled = sorted({row.patient for row in rows if not row.labelled})
     if unlabelled:
         summary.lines.append(
-            f"{len(unlabelled)} patients without masks are predicted, never scored: "
+            f"{counted(len(unlabelled), 'patient')} without masks, predicted and never scored: "
             + ", ".join(unlabelled)
         )
     if kept and placing.scheme["kind"] not in ("given", "folders"):
-        summary.lines.append(f"{kept} cases keep their earlier fold (--resplit to place all anew)")
+        keep = "keeps its" if kept == 1 else "keep their"
+        summary.lines.append(
+            f"{counted(kept, 'case')} {keep} earlier fold (--resplit to place all anew)"
+        )
     if sum(by_fold.values()) == 1:
         summary.lines.append("one labelled patient: all of it is in train, nobody is held out")
     elif sum(by_fold.values()) == 2 and not by_fold["val"] and placing.count == 1:

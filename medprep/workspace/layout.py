@@ -17,8 +17,9 @@
     augmented/<case>/<copy>/images|labels/NNN.png, or <copy>.nii.gz and <copy>-labels.nii.gz
     augmented/preview.png           cases beside their copies, where asked for
     models/<run>/                   model.safetensors model.json log.csv curve.png
+                                    (<name>-fold0, <name>-fold1, ...: those of all folds)
     predictions/<run>/<case>.nii.gz and <case>/NNN.png
-    metrics/<run>.json .csv
+    metrics/<run>.json .csv .md     of all folds also <name>-out-of-fold.json .csv .md
     private/                        mode 0700: source paths, id map, key, debug log
 """
 

@@ -102,4 +102,4 @@ def test_two_files_of_one_case_are_refused_by_name():
 def test_slices_beside_their_volume_are_left():
     side = distinct(Side("prediction", (slices("mr01-t2"), volume("mr01-t2"), volume("b")), ("n",)))
     assert [place.kind for place in side.places] == ["nifti", "nifti"]
-    assert side.notes[0] == "n" and "passed over 1 folders of slices" in side.notes[1]
+    assert side.notes[0] == "n" and "passed over 1 folder of slices" in side.notes[1]

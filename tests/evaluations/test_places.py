@@ -56,7 +56,7 @@ def test_pictures_beside_masks_are_left(tmp_path):
     touch(tmp_path, "imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz", "imagesTs/b_0000.nii.gz")
     side = find_places(tmp_path, "reference")
     assert [str(place) for place in side.places] == ["labelsTr/a"]
-    assert side.notes == ("reference: passed over 2 volumes that are called pictures",)
+    assert side.notes == ("reference: passed over 2 volumes with a picture's name",)
 
 
 def test_pictures_alone_are_taken_for_labels_named_after_their_input(tmp_path):

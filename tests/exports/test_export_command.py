@@ -22,7 +22,7 @@ def test_a_set_is_written_and_told(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (out / "Dataset007_NiftiPairs" / "dataset.json").is_file()
     assert done.stdout == ""
-    assert done.stderr.endswith("6 files written: 2 training, 0 test cases\n")
+    assert done.stderr.endswith("6 files written: 2 training cases, 0 test cases\n")
 
 
 def test_one_json_document_on_stdout(tmp_path: Path) -> None:

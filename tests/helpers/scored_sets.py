@@ -43,7 +43,10 @@ def make_scored_workspace(root: Path, patients: int = 12, **options: Any) -> Pat
     }  # fmt: skip
     with Workspace(root) as workspace:
         workspace.database.put_split(meta, [_row(name) for name in names])
-        facts = {"names": {str(k): v for k, v in ORGANS.items()}, "options": {"fold": 0}}
+        facts = {
+            "names": {str(k): v for k, v in ORGANS.items()},
+            "options": {"fold": 0, "model": "unet2d"},
+        }
         for run in ("steady", "wild"):
             workspace.database.put(
                 Artifact("train", run, f"t-{run}", (), (), {**facts, **_TRAINED})

@@ -116,7 +116,7 @@ def _label(workspace: Workspace, name: str, made: Made, *, cleaned: bool) -> Non
 
 def _predict(workspace: Workspace, cases: Mapping[str, Made], run: Mapping[int, str]) -> None:
     names = {str(value): organ for value, organ in run.items()}
-    facts = {"names": names, "options": {"fold": 0}}
+    facts = {"names": names, "options": {"fold": 0, "model": "unet2d"}}
     workspace.database.put(Artifact("train", "unet", "t", (), (), facts))
     for name in cases:
         path = workspace.layout.prediction("unet", name)

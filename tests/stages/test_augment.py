@@ -342,7 +342,7 @@ def test_cases_that_augmentor_cannot_do_are_done(tmp_path: Path) -> None:
     done = medprep.augment(**line).summaries[-1]
     assert not done.failed
     assert [line for line in done.lines if line.startswith("engine")] == [
-        "engine augmentor: 2 cases", "engine native: 1 cases",
+        "engine augmentor: 2 cases", "engine native: 1 case",
     ]  # fmt: skip
 
 

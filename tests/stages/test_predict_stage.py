@@ -141,4 +141,4 @@ def test_what_a_person_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out, err = capsys.readouterr()
     assert json.loads(out)["made"][0]["name"] == "a"
     assert "FAILED b: " in err
-    assert "1 cases made, 0 kept, 1 failed, 0 files broken" in err
+    assert "1 case made, 0 kept, 1 failed, 0 files broken" in err

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @click.command(cls=StageCommand, name="dice", short_help="Score them, conventions named.")
 @click.option(
     "--run", multiple=True, metavar="NAME",
-    help="Which model; repeatable: several are compared.  [default: the one trained last]",
+    help="Which model, or the name before -foldN for those of all folds; repeatable: several are "
+    "compared.  [default: what was trained last]",
 )  # fmt: skip
 @click.option(
     "--reference", type=click.Choice(["extracted", "cleaned"]), default="extracted",

@@ -22,8 +22,8 @@ _FOLDERS_ONLY = ("organs", "grid", "spacing", "resample", "patient_pattern", "ou
 )
 @click.option(
     "--run", multiple=True, metavar="NAME",
-    help="Which model of the workspace; repeatable: several are compared.  [default: the one "
-    "trained last]",
+    help="Which model of the workspace, or the name before -foldN for those of all folds; "
+    "repeatable: several are compared.  [default: what was trained last]",
 )  # fmt: skip
 @click.option(
     "--reference", default="extracted", show_default=True, metavar="extracted|cleaned|DIR",
@@ -70,8 +70,9 @@ _FOLDERS_ONLY = ("organs", "grid", "spacing", "resample", "patient_pattern", "ou
 def command(**options: Any) -> Evaluate | EvaluateFolders:
     """Score predictions: overlap, volumes, surfaces; by patient, with intervals.
 
-    In a workspace the predictions of the test patients (else validation, marked) are scored;
-    training patients never are. With --reference DIR --predicted DIR any two folders are.
+    In a workspace the predictions of the test patients (else validation, marked; of all folds both,
+    apart) are scored; training patients never are. With --reference DIR --predicted DIR any two
+    folders are.
     """
     options["metrics"] = tuple(
         name.strip() for said in options["metrics"] for name in said.split(",") if name.strip()

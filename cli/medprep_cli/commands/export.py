@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medprep.reporting.text import counted
 from medprep_cli.chain import StageCommand
 from medprep_cli.options import shared, shared_options
 
@@ -60,6 +61,6 @@ def command(
         click.echo(f"{output}/{folder}", err=True)
     if len(outcome.folders) > _NAMED:
         click.echo(f"... and {len(outcome.folders) - _NAMED} more", err=True)
-    counted = ", ".join(f"{count} {what}" for what, count in outcome.cases.items())
+    cases = ", ".join(counted(count, f"{what} case") for what, count in outcome.cases.items())
     done = "would be written" if options.dry_run else "written"
-    click.echo(f"{outcome.files} files {done}: {counted} cases", err=True)
+    click.echo(f"{counted(outcome.files, 'file')} {done}: {cases}", err=True)

@@ -21,7 +21,8 @@ _FOLDER_ONLY = ("output", "checkpoint", "window", "gaps", "tilt", "id_key")
 )
 @click.option(
     "--run", metavar="NAME",
-    help="Which model of the workspace.  [default: the one trained last; with --input none]",
+    help="Which model of the workspace, or the name before -foldN for those of all folds.  "
+    "[default: what was trained last; with --input none]",
 )  # fmt: skip
 @click.option(
     "--cases",
@@ -79,7 +80,8 @@ _FOLDER_ONLY = ("output", "checkpoint", "window", "gaps", "tilt", "id_key")
 def command(**options: Any) -> Predict | PredictFolder:
     """Predict label maps on the original grids.
 
-    In a workspace those of its cases, with pictures of them slice by slice. With --input DIR
+    In a workspace those of its cases, with pictures of them slice by slice; after train --fold all
+    each by nets that did not learn from its patient. With --input DIR
     --output DIR those of any DICOM tree or NIfTI files; what is there already is kept, and a case
     that fails stops no other.
     """

@@ -49,7 +49,7 @@ def command(ctx: click.Context, source: Path, as_csv: bool) -> None:
 
 
 def _show(found: Survey) -> None:
-    from medprep.reporting.text import table
+    from medprep.reporting.text import counted, table
     from medprep_cli.show_tree import show_passed
 
     header = ["series", "", "modality", "slices", "rows", "columns", "spacing mm", "lies", "stored"]
@@ -70,7 +70,8 @@ def _show(found: Survey) -> None:
         for note in one.notes:
             click.echo(f"{'REFUSED ' if one.failure else ''}{one.name}: {note}")
     click.echo(
-        f"{found.patients} patients, {found.studies} studies, {found.series} series, "
-        f"{len(found.volumes)} volumes, {len(found.refused)} of them refused"
+        f"{counted(found.patients, 'patient')}, "
+        f"{found.studies} {'study' if found.studies == 1 else 'studies'}, {found.series} series, "
+        f"{counted(len(found.volumes), 'volume')}, {len(found.refused)} of them refused"
     )
     show_passed(found)

@@ -16,7 +16,7 @@ from medprep_cli.options import shared, shared_options
 def command(ctx: click.Context, line: bool) -> None:
     """Say what is in the workspace: cases, folds, what is up to date, what failed."""
     from medprep.overview import status
-    from medprep.reporting.text import table
+    from medprep.reporting.text import counted, table
 
     found = status(shared(ctx).workspace)
     if shared(ctx).json:
@@ -25,7 +25,7 @@ def command(ctx: click.Context, line: bool) -> None:
     if line:
         click.echo(found.command)
         return
-    click.echo(f"{found.preset}: {found.cases} cases; patients: {found.patients}")
+    click.echo(f"{found.preset}: {counted(found.cases, 'case')}; patients: {found.patients}")
     rows = [
         [one.stage, str(one.current), str(one.stale), str(one.failed), one.last]
         for one in found.stages
