@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from augmentor_plans import native_plan
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -94,7 +94,6 @@ def smooth(shape: tuple[int, int]) -> np.ndarray:
     return (values / values.max() * 60000).astype(np.uint16)
 
 
-@settings(deadline=None)
 @given(st.data(), plans, shapes)
 def test_labels_after_any_plan_are_among_those_before(
     data: st.DataObject, plan: Plan, shape: tuple[int, int]
@@ -112,7 +111,6 @@ def test_labels_after_any_plan_are_among_those_before(
     assert set(turned.ravel().tolist()) <= before
 
 
-@settings(deadline=None)
 @given(plans)
 def test_a_stored_plan_replays_to_the_same_bytes(plan: Plan) -> None:
     generator = np.random.default_rng(0)
@@ -123,7 +121,6 @@ def test_a_stored_plan_replays_to_the_same_bytes(plan: Plan) -> None:
     assert [a.tobytes() for a in first] == [a.tobytes() for a in again]
 
 
-@settings(deadline=None)
 @given(pictures)
 def test_every_value_survives_where_nothing_is_interpolated(picture: np.ndarray) -> None:
     labels = np.zeros(picture.shape, np.uint8)

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -59,7 +59,6 @@ def smooth(shape: tuple[int, ...], dtype: type = np.uint16, most: float = 60000)
     return (values / values.max() * most).astype(dtype)
 
 
-@settings(deadline=None)
 @given(pictures, intensities)
 def test_type_shape_and_range_are_kept(picture: np.ndarray, intensity: Intensity) -> None:
     before = picture.copy()
@@ -70,7 +69,6 @@ def test_type_shape_and_range_are_kept(picture: np.ndarray, intensity: Intensity
     assert np.array_equal(before, picture)
 
 
-@settings(deadline=None)
 @given(pictures, st.integers(0, 99), st.booleans())
 def test_a_plan_of_nothing_changes_nothing(picture: np.ndarray, seed: int, inverted: bool) -> None:
     nothing = Intensity(noise_seed=seed, bias_seed=seed, gamma_inverted=inverted)
@@ -114,7 +112,6 @@ def test_two_regions_of_16_bits_stay_16_bits(intensity: Intensity) -> None:
         assert set(done[:, 40:].ravel().tolist()) == {50000}
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ALONE), st.sampled_from(TYPES))
 def test_equal_values_stay(intensity: Intensity, dtype: type) -> None:
     picture = np.full((5, 6), 77, dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -41,7 +41,6 @@ def picture_of(shape: tuple[int, int], dtype: type, seed: int) -> np.ndarray:
     return (values - (100 if dtype in (np.int16, np.float32) else 0)).astype(dtype)
 
 
-@settings(deadline=None)
 @given(st.data(), plans, shapes, st.sampled_from(TYPES), st.booleans())
 def test_no_label_arises_and_no_value_leaves_the_range(
     data: st.DataObject, plan: Plan, shape: tuple[int, int], dtype: type, cubic: bool
@@ -59,7 +58,6 @@ def test_no_label_arises_and_no_value_leaves_the_range(
     assert set(turned.ravel().tolist()) <= before
 
 
-@settings(deadline=None)
 @given(plans, st.booleans())
 def test_a_stored_plan_replays_to_the_same_bytes(plan: Plan, cubic: bool) -> None:
     picture, labels = picture_of((32, 40), np.uint16, 1), picture_of((32, 40), np.uint8, 2) % 4
@@ -174,7 +172,6 @@ def test_both_kidneys_keep_their_sides(kind: type, flip: tuple[str, ...], turn: 
         assert set(moved.ravel().tolist()) == {0, 1, 2, 3}
 
 
-@settings(deadline=None)
 @example(Plan(Spatial(zoom=(1, 1, 0.5))), 0, 1, 2, 2)
 @given(plans, st.integers(0, 23), st.integers(0, 23), st.integers(1, 12), st.integers(1, 12))
 def test_few_labels_move_as_they_do_among_others(

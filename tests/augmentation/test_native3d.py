@@ -114,7 +114,7 @@ def test_a_point_of_the_patient_stays_the_same_in_picture_and_labels(
             assert np.abs(ndimage.center_of_mass(result) - wanted[:3]).max() < 0.5
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.data(), plans, st.tuples(*[st.integers(1, 8)] * 3), st.sampled_from(TYPES), st.booleans(),
     st.sampled_from([SLANTED, LEFT_HANDED]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medprep.augmentation.drawing import ORDER
@@ -76,7 +76,6 @@ def test_a_plan_is_the_same_on_every_machine() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.sampled_from([SOLID, STACK, SLICE]), st.integers(0, 2**40), st.text(max_size=8))
 def test_a_drawn_plan_survives_json_and_repeats(
     grid: dict[str, object], seed: int, case: str

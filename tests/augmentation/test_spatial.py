@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medprep.augmentation.spatial import index_matrix, index_rows, matrix_of, shift_whole
@@ -91,7 +91,6 @@ def test_a_flip_mirrors_the_patients_axis_whatever_the_grid() -> None:
         np.testing.assert_allclose(np.diag(matrix)[:3], (-1, 1, 1), atol=1e-12)
 
 
-@settings(deadline=None)
 @given(degrees, factors, factors, st.floats(-40, 40), places, shares, shares, places, places,
        st.sets(st.sampled_from(["LR", "AP"])))  # fmt: skip
 def test_a_slice_moves_as_the_slice_of_its_volume(

@@ -157,7 +157,7 @@ def test_a_slope_of_no_scanner(tmp_path: Path, slope: str) -> None:
     kinds=st.lists(st.sampled_from(["u1", "i1", "u2", "i2", "i4"]), min_size=4, max_size=4),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_values_are_those_of_exact_arithmetic(
     slopes: list[float], intercepts: list[float], kinds: list[str], seed: int
 ) -> None:

@@ -63,7 +63,7 @@ def test_bytes_of_a_member(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text("ab/.é", min_size=1, max_size=6), st.binary(max_size=50)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_all_members_come_back(files: dict[str, bytes]) -> None:
     files = {name: content for name, content in files.items() if not name.endswith("/")}
     with tempfile.TemporaryDirectory() as folder:

@@ -106,7 +106,7 @@ def test_two_frame_headers() -> None:
 
 @pytest.mark.parametrize("name", JPEGS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 def test_any_damage_is_a_value_error_or_none(name: str, data: st.DataObject) -> None:
     frame, size = picture(name)
     made = bytearray(frame)

@@ -331,9 +331,7 @@ def test_text_for_a_place_is_told(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.filterwarnings("ignore")
 def test_a_damaged_header_is_read_or_refused(tmp_path: Path, seed: int) -> None:
     window = {"FrameVOILUTSequence": {"WindowCenter": "40", "WindowWidth": "10"}}
@@ -356,9 +354,7 @@ def test_a_damaged_header_is_read_or_refused(tmp_path: Path, seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 6))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_place_comes_through(tmp_path: Path, seed: int, count: int) -> None:
     chance = np.random.default_rng(seed)
     turned = np.linalg.qr(chance.normal(size=(3, 3)))[0]

@@ -254,7 +254,7 @@ ANY_SLICE = st.fixed_dictionaries(
 
 
 @given(st.lists(ANY_SLICE, min_size=1, max_size=24))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_slice_is_ever_lost(templates: list[SliceHeader], wanted: list[dict[str, Any]]) -> None:
     slices = [made(templates[one["template"]], one) for one in wanted]
     stacks = group(slices)

@@ -200,7 +200,7 @@ def test_what_is_no_dicom_is_told_without_its_path(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @pytest.mark.filterwarnings("ignore")
 def test_damage_is_never_a_crash(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

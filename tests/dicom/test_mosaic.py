@@ -88,7 +88,7 @@ def test_what_is_handed_in_stays_as_it_was() -> None:
     tile=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     down=st.booleans(),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_middle_of_the_picture_is_the_middle_of_the_first_tile(
     seed: int, count: int, tile: tuple[int, int], down: bool
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -34,7 +34,6 @@ def smooth(z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.floa
 
 
 @given(STEPS, st.floats(0.3, 5.0))
-@settings(deadline=None)
 def test_fill_gaps_reproduces_a_ramp(steps: list[float], step: float) -> None:
     heights = 3.0 + np.concatenate([[0.0], np.cumsum(steps)])
     ramp = heights[:, None, None] * 2 + np.arange(6).reshape(2, 3)
@@ -135,7 +134,6 @@ def test_no_slice_is_refused() -> None:
 
 
 @given(SHIFTS, SHIFTS)
-@settings(deadline=None)
 def test_straighten_reproduces_a_ramp(rows: list[float], columns: list[float]) -> None:
     moved = [np.where(np.abs(np.rint(s) - s) <= 1e-3, np.rint(s), s) for s in (rows, columns)]
     y, x = np.meshgrid(np.arange(12.0), np.arange(14.0), indexing="ij")
@@ -168,7 +166,6 @@ def _reach(shifts: list[int]) -> int:
 
 
 @given(SHIFTS, SHIFTS, st.integers(0, 99))
-@settings(deadline=None)
 def test_nothing_is_cut_off(rows: list[float], columns: list[float], seed: int) -> None:
     array = noise((4, 3, 5), np.float64, seed)
     fill = array.min()
@@ -186,7 +183,6 @@ def test_an_unsheared_stack_is_left_as_it_is(kind: Any, seed: int) -> None:
 
 
 @given(KINDS, SHIFTS, SHIFTS, st.integers(0, 99))
-@settings(deadline=None)
 def test_straighten_rounds_to_nearest(
     kind: Any, rows: list[float], columns: list[float], seed: int
 ) -> None:

@@ -79,7 +79,7 @@ def test_three_plain_stacks(tmp_path: Path, orientation: Sequence[float]) -> Non
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_oblique_stack_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

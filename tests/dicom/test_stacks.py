@@ -64,7 +64,7 @@ def test_there_are_24_views() -> None:
 
 
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_oblique_stack(tmp_path_factory: pytest.TempPathFactory, seed: int, count: int) -> None:
     chance = np.random.default_rng(seed)
     turned = np.linalg.qr(chance.normal(size=(3, 3)))[0]

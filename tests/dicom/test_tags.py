@@ -196,7 +196,7 @@ def datasets(draw: st.DrawFn, depth: int = 0) -> Dataset:
     return made
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(made=datasets(), implicit=st.booleans())
 def test_made_files(made: Dataset, implicit: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -310,7 +310,7 @@ def test_what_lies_between(tmp_path: Path, inserted: bytes) -> None:
     assert path.read_bytes()[record.pixels_at :] == pixels.tobytes()
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, derandomize=True)
 @given(padding=st.integers(8000, 8400), wanted=st.booleans())
 def test_no_place_in_the_window_is_special(padding: int, wanted: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:

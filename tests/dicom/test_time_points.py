@@ -184,7 +184,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> SliceHeader:
     told=st.sampled_from(["temporal", "trigger_ms", "acquisition", "acquired", "instance"]),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_number_of_echoes_and_times_in_any_order(
     tmp_path_factory: pytest.TempPathFactory,
     times: int,

@@ -38,7 +38,7 @@ def corners(picture: sitk.Image, grid: Geometry) -> np.ndarray:
 
 
 @ENDINGS
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32),
     shear=st.sampled_from([0.0, 0.3]),

@@ -82,7 +82,7 @@ def test_all_48_orientations(tmp_path: Path, order: tuple, signs: tuple) -> None
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 1e-2, 1e-4]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_oblique_orientation(
     tmp_path_factory: pytest.TempPathFactory, seed: int, tilt: float
 ) -> None:
@@ -422,7 +422,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_damage_is_never_a_crash(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -95,7 +95,7 @@ def ras(grid: Geometry) -> np.ndarray:
 
 
 @given(seed=st.integers(0, 2**32), volumes=st.integers(2, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_four_axes(tmp_path_factory: pytest.TempPathFactory, seed: int, volumes: int) -> None:
     path = tmp_path_factory.getbasetemp() / "four.nii.gz"
     grid = random_grid(seed)
@@ -150,7 +150,7 @@ def test_other_colours_are_refused(tmp_path: Path, kind: type, colours: int) -> 
 
 
 @given(seed=st.integers(0, 2**32), shear=st.floats(0.01, 0.7))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_sheared_grid_only_where_it_is_allowed(
     tmp_path_factory: pytest.TempPathFactory, seed: int, shear: float
 ) -> None:

@@ -232,7 +232,7 @@ def test_shapes_must_agree() -> None:
     st.booleans(),
     st.tuples(*[st.integers(-3, 3)] * 3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_placing_points_is_turning_the_array(
     backwards: bool, swapped: bool, flip_x: bool, flip_y: bool, shift: tuple[int, int, int]
 ) -> None:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -31,7 +31,6 @@ def filled(labels: np.ndarray, holes: Holes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("holes", get_args(Holes))
-@settings(deadline=None)
 @given(labels=label_maps)
 def test_holes_of_one_label_equal_scipys(holes: Holes, labels: np.ndarray) -> None:
     labels = labels & labels.dtype.type(1)
@@ -45,7 +44,6 @@ def test_holes_of_one_label_equal_scipys(holes: Holes, labels: np.ndarray) -> No
 
 
 @pytest.mark.parametrize("holes", get_args(Holes))
-@settings(deadline=None)
 @given(labels=label_maps)
 def test_filling_twice_changes_nothing_more(holes: Holes, labels: np.ndarray) -> None:
     once = filled(labels, holes)
@@ -53,7 +51,6 @@ def test_filling_twice_changes_nothing_more(holes: Holes, labels: np.ndarray) ->
     assert np.array_equal(once[labels != 0], labels[labels != 0])
 
 
-@settings(deadline=None)
 @given(label_maps)
 def test_slice_by_slice_fills_whatever_is_filled_in_3d(labels: np.ndarray) -> None:
     whole = filled(labels, "3d")

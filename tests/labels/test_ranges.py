@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -89,7 +89,6 @@ def test_an_own_range_may_overlap_the_data_sets_table() -> None:
     assert counts.organs == {"whole": 3}
 
 
-@settings(deadline=None)
 @given(
     arrays.arrays(
         st.sampled_from([np.uint8, np.uint16]),

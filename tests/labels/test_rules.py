@@ -62,7 +62,7 @@ def clean(labels: np.ndarray, rules: Rules) -> tuple[np.ndarray, list[AuditRow]]
     return apply_rules(labels, grid(labels), NAMES, rules, halves)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(label_maps, all_rules, st.sampled_from([0, 1, 2]))
 def test_every_voxel_is_accounted_for(labels: np.ndarray, rules: Rules, radius: int) -> None:
     before = labels.copy()
@@ -95,7 +95,7 @@ def test_every_voxel_is_accounted_for(labels: np.ndarray, rules: Rules, radius: 
             )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(label_maps, all_rules)
 def test_cleaning_twice_changes_nothing_more(labels: np.ndarray, rules: Rules) -> None:
     once, _ = clean(labels, rules)
@@ -104,7 +104,7 @@ def test_cleaning_twice_changes_nothing_more(labels: np.ndarray, rules: Rules) -
     assert {(row.removed, row.added, row.dropped) for row in rows} == {(0, 0, False)}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(label_maps, all_rules)
 def test_what_stays_keeps_to_every_rule(labels: np.ndarray, rules: Rules) -> None:
     cleaned, _ = clean(labels, rules)
@@ -121,7 +121,7 @@ def test_what_stays_keeps_to_every_rule(labels: np.ndarray, rules: Rules) -> Non
         assert not (rules.split_pairs and label == 3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(label_maps, st.integers(1, 4), st.sampled_from([0.0, 0.002]))
 def test_pieces_equal_scipys_label_by_label(labels: np.ndarray, keep: int, least: float) -> None:
     expected = np.zeros_like(labels)
@@ -136,7 +136,6 @@ def test_pieces_equal_scipys_label_by_label(labels: np.ndarray, keep: int, least
     assert np.array_equal(cleaned, expected)
 
 
-@settings(deadline=None)
 @given(label_maps, all_rules)
 def test_judging_tells_what_cleaning_does(labels: np.ndarray, rules: Rules) -> None:
     assert judge(labels, grid(labels), NAMES, rules, halves) == clean(labels, rules)[1]

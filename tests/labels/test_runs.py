@@ -26,7 +26,6 @@ label_maps = arrays.arrays(
 )
 
 
-@settings(deadline=None)
 @given(label_maps, st.integers(1, 40))
 def test_runs_are_the_label_map(labels: np.ndarray, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +43,7 @@ def test_runs_are_the_label_map(labels: np.ndarray, block: int) -> None:
 
 @pytest.mark.parametrize("dense", [0, 64, 10**6])
 @pytest.mark.parametrize("touch", get_args(Touch))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(labels=label_maps, background=st.booleans())
 def test_pieces_equal_scipys(
     touch: Touch, dense: int, labels: np.ndarray, background: bool

@@ -31,7 +31,7 @@ def majority(labels: np.ndarray, radius: int) -> np.ndarray:
     return result
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(label_maps, st.integers(1, 3), st.integers(1, 10**6))
 def test_smoothing_is_one_pass_over_all_voxels(labels: np.ndarray, radius: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

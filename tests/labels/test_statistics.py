@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ CASES = SHAPES.flatmap(
 )
 
 
-@settings(deadline=None)  # the first case pays for importing cc3d
 @given(CASES)
 def test_equal_to_scipy_and_numpy(case: tuple[NDArray[np.uint8], NDArray[np.int16]]) -> None:
     from scipy import ndimage

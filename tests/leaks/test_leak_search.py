@@ -189,7 +189,7 @@ def test_outlines_with_other_grey_levels_are_not_rescaled_pictures() -> None:
     assert leaks_between(oval, oval * 7 - 3.0) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 7), st.integers(0, 2**32 - 1), st.integers(2, 20), st.integers(2, 20))
 def test_every_way_of_every_picture_has_one_digest(
     way: int, seed: int, rows: int, columns: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -35,7 +35,6 @@ def in_volume(labels: np.ndarray, label: int, name: str) -> np.ndarray:
     ("name", "connectivity", "beyond"),
     [("medprep", 1, 0), ("chaos-code", 1, 1), ("chaos-document", 3, 1)],
 )
-@settings(deadline=None)
 @given(labels=label_maps)
 def test_voxel_borders_are_what_an_erosion_removes(
     labels: np.ndarray, name: str, connectivity: int, beyond: int
@@ -47,7 +46,6 @@ def test_voxel_borders_are_what_an_erosion_removes(
         assert np.array_equal(in_volume(labels, label, name), mask & ~inner)
 
 
-@settings(deadline=None)
 @given(labels=label_maps)
 def test_windows_have_the_codes_of_their_eight_voxels(labels: np.ndarray) -> None:
     definition = DEFINITIONS["surface-distance"]

@@ -39,7 +39,7 @@ def test_darwins_maize_as_fisher_counted_it() -> None:
     assert wilcoxon(HEIGHTS).p == pytest.approx(0.04126, abs=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(few)
 def test_both_tests_count_all_signs(whole: list[int]) -> None:
     values = np.array(whole, float) / 100
@@ -129,7 +129,7 @@ def test_low_values_win_where_low_is_better() -> None:
     assert (low.wilcoxon_p, low.permutation_p) == (high.wilcoxon_p, high.permutation_p)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12))
 def test_the_other_way_round(pairs: list[tuple[int, int]]) -> None:
     first = {str(place): one / 10 for place, (one, _) in enumerate(pairs)}

@@ -43,7 +43,7 @@ def layouts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
     return maps[0], maps[1], n_labels
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(layouts())
 def test_counts_equal_one_look_at_each_pair(case: tuple[np.ndarray, np.ndarray, int]) -> None:
     reference, predicted, n_labels = case
@@ -53,7 +53,7 @@ def test_counts_equal_one_look_at_each_pair(case: tuple[np.ndarray, np.ndarray, 
     assert found.tolist() == slow(reference, predicted, labels)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(layouts().filter(lambda case: case[0].ndim > 1))
 def test_slices_are_counted_one_by_one(case: tuple[np.ndarray, np.ndarray, int]) -> None:
     reference, predicted, n_labels = case

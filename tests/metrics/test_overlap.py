@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -33,7 +33,6 @@ def test_the_ellipsoids_of_the_challenges_metrics() -> None:
     assert found.dice == pytest.approx(0.8120754716981132, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(label_maps, label_maps)
 def test_dice_is_symmetric_and_one_with_itself(
     reference: np.ndarray, predicted: np.ndarray

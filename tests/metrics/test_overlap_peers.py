@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from medprep.metrics.confusion import confusion_matrix
@@ -41,7 +41,6 @@ def overlap(reference: np.ndarray, predicted: np.ndarray) -> Overlap:
     return Overlap(int(matrix[1].sum()), int(matrix[:, 1].sum()), int(matrix[1, 1]))
 
 
-@settings(deadline=None)
 @example(blank(), blank())
 @given(masks(), masks())
 def test_simpleitk_gives_the_same(reference: np.ndarray, predicted: np.ndarray) -> None:
@@ -63,7 +62,6 @@ def test_simpleitk_gives_the_same(reference: np.ndarray, predicted: np.ndarray) 
     assert found.volume_similarity == pytest.approx(theirs, abs=1e-12)
 
 
-@settings(deadline=None)
 @example(blank(), blank())
 @given(masks(), masks())
 def test_medpy_gives_the_same(reference: np.ndarray, predicted: np.ndarray) -> None:
@@ -83,7 +81,6 @@ def test_medpy_gives_the_same(reference: np.ndarray, predicted: np.ndarray) -> N
         assert ravd == pytest.approx(100 * binary.ravd(predicted, reference), abs=1e-10)
 
 
-@settings(deadline=None)
 @example(blank(), blank())
 @given(masks(), masks())
 def test_monai_gives_the_same(reference: np.ndarray, predicted: np.ndarray) -> None:

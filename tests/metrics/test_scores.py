@@ -203,7 +203,7 @@ def test_labels_may_have_gaps_and_come_in_any_order() -> None:
     assert (tumour.label, tumour.organ, tumour.state) == (700, "tumour", "reference only")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**16))
 def test_all_definitions_score_any_maps(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -135,7 +135,7 @@ def test_resamples_as_the_sample_itself_count_half() -> None:
     assert found.low + found.high == pytest.approx(1.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0.6, 0.95), st.integers(7, 8))
 def test_resamples_of_equal_values_have_no_spread_whatever_rounding_says(
     value: float, equals: int
@@ -149,7 +149,7 @@ def test_resamples_of_equal_values_have_no_spread_whatever_rounding_says(
     assert stands_in.warning.startswith("10 patients, most of them with equal values: bootstrap-t")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some, st.randoms(use_true_random=False), st.sampled_from(METHODS))
 def test_the_order_of_patients_changes_nothing(
     values: list[float], chance: object, method: Method
@@ -159,7 +159,7 @@ def test_the_order_of_patients_changes_nothing(
     assert summarise(values, method) == summarise(mixed, method)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some.filter(lambda values: len(set(values)) > 2), st.sampled_from(METHODS))
 def test_an_interval_moves_and_grows_with_the_values(values: list[float], method: Method) -> None:
     plain = interval(values, method)

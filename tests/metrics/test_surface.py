@@ -66,7 +66,6 @@ def by_hand(case: Masks, axes: np.ndarray) -> dict[str, float | None]:
     }
 
 
-@settings(deadline=None)
 @given(case=masks(), turn=st.sampled_from(["as it is", "oblique", "sheared"]))
 def test_equals_brute_force_on_every_grid(case: Masks, turn: str) -> None:
     axes = np.diag(case.spacing)
@@ -76,7 +75,6 @@ def test_equals_brute_force_on_every_grid(case: Masks, turn: str) -> None:
     assert found == close(by_hand(case, axes), rel=1e-9)
 
 
-@settings(deadline=None)
 @given(case=masks(), name=st.sampled_from(sorted(DEFINITIONS)))
 def test_exchanging_the_two_changes_nothing(case: Masks, name: str) -> None:
     axes = np.diag(case.spacing)
@@ -85,7 +83,6 @@ def test_exchanging_the_two_changes_nothing(case: Masks, name: str) -> None:
     assert one == close(other)
 
 
-@settings(deadline=None)
 @given(case=masks(), name=st.sampled_from(sorted(DEFINITIONS)))
 def test_what_lies_around_or_beside_changes_nothing(case: Masks, name: str) -> None:
     def among_others(mask: np.ndarray) -> np.ndarray:
@@ -162,7 +159,7 @@ def test_a_distance_of_the_tolerance_is_within_it_wherever_it_lies() -> None:
         assert tight == {"medprep": 1, "monai": 1, "surface-distance": 0.5}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(case=masks("random/ball/one voxel"), name=st.sampled_from(["medprep", "surface-distance"]))
 def test_far_surfaces_give_the_same_by_tree_and_by_box(case: Masks, name: str) -> None:
     apart = np.zeros((case.reference.shape[0], 30, 60), bool)

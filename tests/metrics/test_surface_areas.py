@@ -22,7 +22,7 @@ def test_the_table_is_that_of_marching_cubes() -> None:
     assert [sorted(one) for one in table] == [sorted(triangles(code)) for code in range(256)]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.tuples(*[st.floats(0.1, 10)] * 3))
 def test_areas_equal_those_of_surface_distance_to_the_last_bit(
     spacing: tuple[float, float, float],

@@ -17,7 +17,7 @@ from medprep.metrics.definitions import DEFINITIONS, SURFACE
 from medprep.metrics.surface import surface_metrics
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-many = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 Found = dict[str, Any]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medprep.errors import GeometryError, LabelError
@@ -59,7 +59,6 @@ def test_a_soft_edge_does_not_even_agree_with_itself() -> None:
     assert tutorial_dice(grey, grey) == round(128 / 255, 3)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16))
 def test_on_black_and_white_it_is_the_rounded_dice_of_masks(seed: int) -> None:
     generator = np.random.default_rng(seed)

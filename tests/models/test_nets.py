@@ -52,7 +52,7 @@ def test_every_net_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_any_size_comes_back(nets: dict[str, nn.Module], name: str, data: st.DataObject) -> None:
     info = next(one for one in describe() if one.name == name)

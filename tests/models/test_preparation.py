@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from plain_slices import prepare
 
@@ -85,7 +85,6 @@ def test_a_picture_that_is_not_finite_is_refused(bad: float) -> None:
         known.to_net([picture], ONE_MM)
 
 
-@settings(deadline=None)
 @given(
     st.tuples(*[st.integers(1, 9)] * 3),
     st.tuples(*[st.floats(0.3, 4)] * 3),

@@ -69,7 +69,7 @@ def test_logits_are_those_of_monai(
     assert float((found - wanted).abs().max()) <= 1e-5
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 90), st.integers(0, 60), st.floats(0, 0.99))
 def test_windows_reach_everything_and_step_evenly(side: int, more: int, overlap: float) -> None:
     size = side + more

@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -74,7 +74,6 @@ SLICES = st.tuples(st.integers(1, 8), st.integers(1, 8)).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(SLICES)
 def test_triple_tints_labels_and_nothing_else(
     planes: tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint8]],

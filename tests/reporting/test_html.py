@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_scores import evaluation, label
 from page import Page
@@ -126,7 +126,6 @@ def test_hostile_names_stay_text() -> None:
     assert page.text.count(HOSTILE) == plain.text.count("plain")
 
 
-@settings(deadline=None)  # the first report pays for importing matplotlib
 @given(st.text(min_size=1, max_size=30))
 def test_any_name_comes_through(name: str) -> None:
     bare = ReportData("t", "1", Dataset("p", "", 0, 0, 0), failures=(FailedCase(name, "", "", ""),))
