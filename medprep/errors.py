@@ -56,6 +56,10 @@ class MedprepError(Exception):
         self.stage: str | None = None
         """Where in the chain it happened, as ``3/7 extract``; set by the pipeline."""
 
+    def to_dict(self) -> dict[str, str | None]:
+        """Give it for programs; without the path, as everything that may be passed on."""
+        return {"code": self.code, "stage": self.stage, "message": self.message}
+
     def __str__(self) -> str:
         return self.message if self.path is None else f"{self.message} [{self.path}]"
 

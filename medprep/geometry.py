@@ -166,7 +166,9 @@ class Geometry:
             If shapes differ or a corner lies more than ``atol_mm`` apart.
         """
         if self.shape != other.shape:
-            raise GeometryError(f"grids differ: {self.shape} and {other.shape} voxels")
+            raise GeometryError(
+                f"grids differ: {self.shape} and {other.shape} voxels; put both on one"
+            )
         apart = self.distance_mm(other)
         if apart > atol_mm:
-            raise GeometryError(f"grids differ: corners are {apart:.3g} mm apart")
+            raise GeometryError(f"grids differ: corners are {apart:.3g} mm apart; put both on one")

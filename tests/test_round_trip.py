@@ -75,7 +75,7 @@ def test_along_the_axes(tmp_path: Path, orientation: tuple[float, ...]) -> None:
     require_labels_on_their_pixels(tmp_path, orientation)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.linalg.norm(q) > 0.1))
 def test_oblique(quaternion: list[float]) -> None:
     a, b, c, d = np.array(quaternion) / np.linalg.norm(quaternion)

@@ -25,7 +25,7 @@ def test_a_given_split_of_nnunet_is_taken(tmp_path: Path) -> None:
         {"train": ["a_1", "a_2"], "val": ["b_1"], "test": []},
         {"train": ["a_1", "b_1", "b_2"], "val": ["a_2"], "test": []},
     ]
-    assert "1 cases with masks are not in the split: c_1" in summary.lines
+    assert "1 case with masks not in the split: c_1" in summary.lines
 
 
 def test_a_split_is_read_before_a_workspace_is_made(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ def test_a_patient_in_two_folds_is_refused_unless_allowed(tmp_path: Path) -> Non
     table = tmp_path / "folds.csv"
     table.write_text("case,fold\nP1_a,train\nP1_b,val\nP2_a,train\n")
     options = {"splits": str(table), "patient_pattern": r"^P(\d)_"}
-    with pytest.raises(LeakError, match="1 patients stand in two folds at once: p1"):
+    with pytest.raises(LeakError, match="1 patient in two folds at once: p1"):
         split(tmp_path, source, **options)
     summary = split(tmp_path, source, **options, allow_leaks=True)
     assert summary.facts["leaks"] == ["p1"]
-    assert "LEAK, allowed: 1 patients stand in two folds at once: p1" in summary.lines
+    assert "LEAK, allowed: 1 patient in two folds at once: p1" in summary.lines
     assert written(tmp_path) == [{"train": ["p1_a", "p2_a"], "val": ["p1_b"], "test": []}]
 
 

@@ -37,7 +37,7 @@ def test_nested_folds_are_recorded_and_exported(tmp_path: Path) -> None:
             assert name in one[role(row, number)]
     assert Counter(name for one in listed[::2] for name in one["test"]) == dict.fromkeys(rows, 1)
     assert summary.facts["folds"] == 6
-    assert "train --fold 2 to 3: 4 patients of outer fold 1 are test" in summary.lines
+    assert "train --fold 2 to 3: 4 patients of outer fold 1 in test" in summary.lines
 
 
 def test_nobody_keeps_a_fold_of_another_scheme(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_each_site_of_a_table_is_left_out(tmp_path: Path) -> None:
     assert [(one["left_out"], len(one["test"]), len(one["val"])) for one in written(tmp_path)] == [
         ("uke", 2, 1), ("x-y", 4, 1),
     ]  # fmt: skip
-    assert "train --fold 0: 2 patients of site uke are test" in summary.lines
+    assert "train --fold 0: 2 patients of site uke in test" in summary.lines
     # A site that comes later is a fold after the others, and nobody moves.
     before = {name: row.roles for name, row in rows_of(tmp_path).items()}
     with table.open("a") as handle:
@@ -190,7 +190,7 @@ def test_masks_that_cannot_be_read_are_a_stratum_of_their_own(tmp_path: Path) ->
     source = volumes(tmp_path / "set", {f"v{n}": organs(1) for n in range(6)})
     (source / "labels" / "v3.nii").write_bytes(b"no volume")
     summary = split(tmp_path, source, stratify=["volume"])
-    assert "1 cases do not say their volume: stratum unknown" in summary.lines
+    assert "1 case without a word of the volume: stratum unknown" in summary.lines
     assert "v3: cannot be read for the split" in said(summary)
     assert sum(len(written(tmp_path)[0][fold]) for fold in ("train", "val", "test")) == 6
 

@@ -81,6 +81,12 @@ def run_chain(ctx: click.Context, results: list[Any]) -> None:
 
 def _run_alone(asked: Any, options: Shared) -> None:
     """Do what needs no workspace."""
+    given = [options.case_timeout, options.max_memory]
+    if asked.name in ("predict", "evaluate") and any(one is not None for one in given):
+        raise click.UsageError(
+            f"--case-timeout and --max-memory have no meaning for '{asked.name}' of folders; they "
+            "are for the cases of a workspace, for 'convert DIR' and 'deidentify'"
+        )
     if asked.name == "convert":
         from medprep_cli.show_tree import run_tree
 
@@ -111,7 +117,7 @@ def run_stages(stages: Sequence[Stage], options: Shared) -> None:
     if options.dry_run:
         from medprep.plan import plan
 
-        rows = plan(stages, options.workspace, jobs=options.jobs)
+        rows = plan(stages, options.workspace, jobs=options.jobs, max_memory_gib=options.max_memory)
         if options.json:
             click.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         else:
@@ -125,6 +131,8 @@ def run_stages(stages: Sequence[Stage], options: Shared) -> None:
         overwrite=options.overwrite,
         wait_s=options.wait,
         break_lock=options.break_lock,
+        case_timeout_s=options.case_timeout,
+        max_memory_gib=options.max_memory,
         progress=terminal,
     )
     if options.json:

@@ -109,7 +109,9 @@ class _Volume:
         try:
             self.array: NDArray[Any] = np.empty(shape, kind)
         except MemoryError as error:
-            raise DicomError(f"no memory for {shape} voxels", path=str(first.blob)) from error
+            raise DicomError(
+                f"no memory for {shape} voxels; take fewer --jobs", path=str(first.blob)
+            ) from error
         self._low, self._high = 0, 0
 
     def put(self, place: int, stored: NDArray[Any], one: SliceHeader) -> bool:
@@ -124,7 +126,10 @@ class _Volume:
             If it is colour among grey planes or grey among colours, or its values are too large.
         """
         if stored.shape != self.array[place].shape:
-            raise DicomError("grey and colour in one series", path=str(one.blob))
+            raise DicomError(
+                "grey and colour in one series; wanted is one kind: put the others elsewhere",
+                path=str(one.blob),
+            )
         lowest, highest = stored.min(), stored.max()
         slope, intercept = int(one.slope), int(one.intercept)
         if max(abs(float(end) * one.slope + one.intercept) for end in (lowest, highest)) > _LARGEST:

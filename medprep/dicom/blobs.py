@@ -58,7 +58,10 @@ class Blob:
         except OSError as error:
             raise DicomError(f"cannot be read: {error.strerror}", path=path) from error
         if not stat.S_ISREG(status.st_mode):
-            raise DicomError("cannot be read: no regular file", path=path)
+            raise DicomError(
+                "cannot be read: no regular file but a folder, pipe or device; take it away",
+                path=path,
+            )
         return cls(str(path), "", status.st_size, status.st_mtime_ns)
 
     @contextmanager
@@ -147,7 +150,9 @@ def members(path: Path) -> Iterator[Blob]:
                 yield Blob(str(path), entry.filename, entry.file_size, mtime)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         text = getattr(error, "strerror", None) or type(error).__name__
-        raise DicomError(f"not readable as a zip archive ({text})", path=path) from error
+        raise DicomError(
+            f"not readable as a zip archive ({text}); copy it anew or unpack it", path=path
+        ) from error
 
 
 @lru_cache(maxsize=2)
@@ -162,7 +167,9 @@ def _member(blob: Blob) -> bytes:
 def _unpacked(blob: Blob) -> bytes:
     try:
         if os.stat(blob.path).st_mtime_ns != blob.mtime_ns:  # noqa: PTH116
-            raise DicomError("the archive was changed since it was found", path=str(blob))
+            raise DicomError(
+                "the archive was changed since it was found; run it again", path=str(blob)
+            )
         archive = _archive(blob.path, blob.mtime_ns)
         entry = archive.getinfo(blob.member)
         _require_harmless(blob, entry)

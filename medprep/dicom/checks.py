@@ -89,7 +89,11 @@ def require_apart(
     for number, one in enumerate(slices, 1):
         far = np.abs(one.position_mm or 0.0).max()
         if far > FARTHEST_MM:
-            raise DicomError(f"slice {number} lies at {far:.3g} mm", path=str(one.blob))
+            raise DicomError(
+                f"slice {number} lies at {far:.3g} mm; wanted is within {FARTHEST_MM:g} mm of "
+                "the scanner's centre",
+                path=str(one.blob),
+            )
     nearest = same_place_mm(slices[0].plane)
     for (low, high), step in zip(pairwise(order), np.diff(heights), strict=True):
         if step <= nearest:

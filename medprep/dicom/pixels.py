@@ -139,7 +139,7 @@ def _native(
         into.view(dtype).reshape(shape) if fits and into is not None else np.empty(shape, dtype)
     )
     if blob.read_into(stored.data.cast("B"), at + begin) < wanted:
-        raise DicomError("pixel data is cut short", path=str(blob))
+        raise DicomError("pixel data is cut short; copy the file anew", path=str(blob))
     return stored
 
 
@@ -151,7 +151,10 @@ def _decoded(
     if encoding.syntax in _NATIVE:
         held = len(inflated(blob)) if encoding.syntax == DEFLATED else blob.size
         if whole * frames > 2 * held:
-            raise DicomError(f"{held:,} bytes cannot hold its pixels", path=str(blob))
+            raise DicomError(
+                f"{held:,} bytes cannot hold its {whole * frames:,} of pixels; copy the file anew",
+                path=str(blob),
+            )
     elif whole > _UNSUSPECTED_BYTES and whole > _LARGEST_RATIO * blob.size:
         raise DicomError(
             f"{rows} x {columns} pixels in {blob.size:,} bytes of compressed data: not decoded",

@@ -76,7 +76,9 @@ def scan(
         If there is no such folder or file.
     """
     if not root.exists():
-        raise SourceError("no such folder or file", path=root)
+        raise SourceError(
+            "no such folder or file; see how it is spelt and whether its disk is there", path=root
+        )
     found = Scan()
     single = root.is_file() and not is_archive(root)
     wanted = None if single else {IMAGE, *include}

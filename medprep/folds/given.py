@@ -66,7 +66,7 @@ def read_given(path: Path) -> Given:
 def _from_json(text: str, path: Path) -> Given:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"the split is no JSON: {error}", path=path) from error
     if not isinstance(content, list) or not content or not all(map(_is_fold, content)):
         raise FormatError(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import FormatError, GeometryError, WriteError
+from medprep.formats.itk_header import require_sane
 from medprep.geometry import Geometry
 
 _WRITERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
@@ -35,7 +36,7 @@ def write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
     FormatError
         If the name tells no format, or ITK has no such data type.
     GeometryError
-        If the array is not of the grid's shape.
+        If the array is not of the grid's shape, or ITK takes no such grid.
     WriteError
         If the file cannot be written whole.
     """
@@ -51,9 +52,7 @@ def write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
         picture = sitk.GetImageFromArray(native, isVector=array.ndim == 4)
     except TypeError as error:
         raise FormatError(f"ITK holds no {array.dtype}", path=path) from error
-    picture.SetSpacing(geometry.spacing_mm[::-1])
-    picture.SetOrigin(geometry.origin_mm)
-    picture.SetDirection(geometry.direction[:, ::-1].ravel().tolist())
+    _place(picture, geometry, path)
     writer = sitk.ImageFileWriter()
     writer.SetImageIO(_WRITERS[ending])
     writer.SetUseCompression(True)
@@ -71,6 +70,19 @@ def write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
         ) from error
     finally:
         named.unlink(missing_ok=True)
+
+
+def _place(picture: Any, geometry: Geometry, path: Path) -> None:
+    try:
+        picture.SetSpacing(geometry.spacing_mm[::-1])
+        picture.SetOrigin(geometry.origin_mm)
+        picture.SetDirection(geometry.direction[:, ::-1].ravel().tolist())
+    except RuntimeError as error:
+        raise GeometryError(
+            f"ITK takes no grid with steps of {geometry.spacing_mm} mm; take another --format, and "
+            "see whether the header's numbers can be",
+            path=path,
+        ) from error
 
 
 def _is_whole(path: Path, voxel_bytes: int) -> bool:
@@ -103,11 +115,16 @@ def read(path: Path) -> tuple[NDArray[Any], Geometry]:
     import SimpleITK as sitk
 
     if not path.is_file():  # reading a pipe would wait for ever
-        raise FormatError("cannot be read: no regular file", path=path)
+        raise FormatError(
+            "cannot be read: no regular file but a folder, pipe or device, or nothing", path=path
+        )
+    require_sane(path)
     try:
         picture = sitk.ReadImage(str(path))
     except RuntimeError as error:  # its text holds the path, which may name a patient
-        raise FormatError("cannot be read: SimpleITK finds no picture in it", path=path) from error
+        raise FormatError(
+            "cannot be read: SimpleITK finds no picture in it; copy it anew", path=path
+        ) from error
     axes, components = picture.GetDimension(), picture.GetNumberOfComponentsPerPixel()
     if axes != 3 or components != 1:
         raise FormatError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -25,6 +26,8 @@ _THREADS = 2
 """Always two, whatever the machine has: the bytes follow from it."""
 _BLOCK = 1 << 20
 _ENDINGS = (".nii", ".gz")
+_SUSPECT_BYTES, _SUSPECT_RATIO = 1 << 29, 900
+"""Deflate packs at most 1032 to 1: what comes near it and is large is no picture."""
 
 
 class NiftiWriter:
@@ -191,6 +194,17 @@ def read(path: Path, *, volume: int | None = None) -> Volume:
         raise GeometryError(error.message, path=path) from error
 
 
+def stored_bytes(path: Path) -> int:
+    """Give the size of a file unpacked, as its header tells it.
+
+    Raises
+    ------
+    FormatError
+        As `read`, as far as the header shows it.
+    """
+    return Header(_content(path, head_only=True), path, 0).end
+
+
 def oddities(path: Path) -> tuple[str, ...]:
     """Say what is odd about a file's grid and how `read` takes it; nothing for most files.
 
@@ -223,10 +237,16 @@ def read_label_map(path: Path) -> LabelMap:
     array = volume.array
     whole = np.rint(array) if array.dtype.kind == "f" else array
     if not np.isfinite(whole).all() or (array is not whole and np.abs(array - whole).max() > 1e-3):
-        raise FormatError("a label map holds values that are no whole numbers", path=path)
+        raise FormatError(
+            "a label map holds values that are no whole numbers; wanted are labels: threshold "
+            "or round them first",
+            path=path,
+        )
     lowest, highest = whole.min(initial=0), whole.max(initial=0)
     if lowest < 0 or highest > 65535:
-        raise FormatError(f"a label map holds values from {lowest} to {highest}", path=path)
+        raise FormatError(
+            f"a label map holds values from {lowest} to {highest}; wanted are 0 to 65535", path=path
+        )
     return LabelMap(whole.astype(np.uint8 if highest <= 255 else np.uint16), volume.geometry)
 
 
@@ -235,24 +255,43 @@ def read_labels(path: Path) -> NDArray[Any]:
     return read_label_map(path).array
 
 
+def _require_harmless(end: int, packed: int, path: Path) -> None:
+    """Refuse by its size what holds less than it says, or next to nothing."""
+    if end > _SUSPECT_BYTES and end > _SUSPECT_RATIO * packed:
+        raise FormatError(
+            f"{packed:,} packed bytes cannot hold the {end:,} that its header speaks of, or hold "
+            "one value only: not unpacked; wanted is the whole file",
+            path=path,
+        )
+
+
 def _content(path: Path, *, head_only: bool = False, volume: int | None = None) -> bytes:
     if not path.is_file():  # reading a pipe would wait for ever
-        raise FormatError("cannot be read: no regular file", path=path)
+        raise FormatError(
+            "cannot be read: no regular file but a folder, pipe or device, or nothing", path=path
+        )
     from isal import igzip, igzip_lib
 
     try:
         with path.open("rb") as handle:
             packed = handle.read(2) == b"\x1f\x8b"
+            size = handle.seek(0, os.SEEK_END)
             handle.seek(0)
+            if not packed and head_only:
+                return handle.read(OFFSET)
             if not packed:
-                return handle.read(OFFSET if head_only else -1)
+                end = Header(handle.read(OFFSET), path, volume).end
+                handle.seek(0)
+                return handle.read(min(end, size))  # the memory is taken before a byte is read
             with igzip.open(handle) as unpacked:
                 # No more than the header speaks of: a small file may unpack to terabytes. The one
                 # byte beyond makes the checksum be checked.
                 head: bytes = unpacked.read(OFFSET)
                 if head_only:
                     return head
-                rest: bytes = unpacked.read(max(0, Header(head, path, volume).end - len(head)) + 1)
+                end = Header(head, path, volume).end
+                _require_harmless(end, size, path)
+                rest: bytes = unpacked.read(max(0, end - len(head)) + 1)
                 return head + rest
     except (OSError, EOFError, igzip_lib.IsalError) as error:  # type: ignore[misc]
         text = getattr(error, "strerror", None) or error  # not the path, which may name a patient

@@ -41,7 +41,10 @@ class Header:
         self.path = path
         self._volume = volume
         if len(content) < HEADER_BYTES:
-            raise FormatError("too short for a NIfTI-1 header", path=path)
+            raise FormatError(
+                f"{len(content)} bytes are too short for a NIfTI-1 header; copy the file anew",
+                path=path,
+            )
         self.order = "<" if struct.unpack_from("<i", content)[0] == HEADER_BYTES else ">"
         if self._get(content, "i", 0)[0] != HEADER_BYTES or content[344:347] != b"n+1":
             raise FormatError("not a single-file NIfTI-1 (.nii, .nii.gz)", path=path)
@@ -59,7 +62,10 @@ class Header:
         self.unit_mm = _UNIT_MM.get(content[123] & 7, 1.0)
         offset = self._get(content, "f", 108)[0]
         if not HEADER_BYTES <= offset < _LARGEST_BYTES:
-            raise FormatError(f"voxels cannot begin at byte {offset:g}", path=path)
+            raise FormatError(
+                f"voxels cannot begin at byte {offset:g}; wanted is {OFFSET} for most files",
+                path=path,
+            )
         self.offset = int(offset)
         self.slope, self.intercept = self._get(content, "2f", 112)
         self.qform_code, self.sform_code = self._get(content, "2h", 252)
@@ -72,7 +78,9 @@ class Header:
     def _shape(self, dim: tuple[int, ...]) -> tuple[int, int, int]:
         axes = dim[0]
         if not 2 <= axes <= 7 or min(dim[1 : axes + 1]) < 1:
-            raise FormatError(f"impossible axes {dim}", path=self.path)
+            raise FormatError(
+                f"impossible axes {dim}; wanted are 2 to 7 of at least one voxel", path=self.path
+            )
         self.volumes = math.prod(dim[4 : axes + 1])
         if self.volumes != 1 and self._volume is None:
             raise FormatError(
@@ -86,7 +94,10 @@ class Header:
         """Where the voxels of all volumes end."""
         bytes_ = self.volumes * math.prod(self.shape) * np.dtype(self.kind).itemsize
         if bytes_ > _LARGEST_BYTES:
-            raise FormatError(f"impossible size: {self.shape} voxels", path=self.path)
+            raise FormatError(
+                f"impossible size: {self.shape} voxels; at most {_LARGEST_BYTES:,} bytes are read",
+                path=self.path,
+            )
         return self.offset + bytes_
 
     def array(self, content: bytes) -> NDArray[Any]:

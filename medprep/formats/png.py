@@ -27,12 +27,16 @@ from medprep.errors import FormatError
 from medprep.opencv import load_cv2
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD_BYTES = 33
 _GREY, _RGB, _PALETTE = 0, 2, 3
 _NO_FILTER, _UP = 0, 2
 _PLAIN = b"\x08\x00"
 """Bit depth 8, grey: the usual mask."""
 _PLAIN_PIXELS = 1 << 26
 """Above this Pillow reads, which looks at a head before it asks for memory."""
+_SUSPECT_BYTES, _SUSPECT_RATIO = 1 << 26, 900
+"""Deflate packs at most 1032 to 1: what comes near it and is large is no picture."""
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEEP_COLOURS = (b"\x10\x02", b"\x10\x04", b"\x10\x06")
 """Bit depth 16 with several channels: Pillow drops the lower byte of these, silently."""
 
@@ -120,13 +124,17 @@ def read(path: Path) -> NDArray[Any]:
         If the file is no readable picture or holds real colours.
     """
     if not path.is_file():  # reading a pipe would wait for ever
-        raise FormatError("not a readable picture: no regular file", path=path)
+        raise FormatError(
+            "not a readable picture: no regular file but a folder, pipe or device, or nothing",
+            path=path,
+        )
     try:
         content = path.read_bytes()
     except OSError as error:
         raise FormatError(f"not a readable picture: {type(error).__name__}", path=path) from error
     if content[:8] == _SIGNATURE:
         _require_whole(content, path)
+        _require_harmless(content, path)
         if content[24:26] == _PLAIN and _pixels(content) <= _PLAIN_PIXELS:
             plain = _decode(content, path)
             return plain if plain.ndim == 2 else _grey(plain, path)  # a colour may be transparent
@@ -145,7 +153,9 @@ def _read_by_pillow(content: bytes, path: Path) -> NDArray[Any]:
             if picture.mode.startswith("I"):
                 return np.array(picture).astype(np.uint16)
             if picture.mode not in ("LA", "RGB", "RGBA"):
-                raise FormatError(f"no picture of grey levels (mode {picture.mode})", path=path)
+                raise FormatError(
+                    f"no picture of grey levels (mode {picture.mode}); store it in grey", path=path
+                )
             pixels = np.array(picture)
         if content[:8] == _SIGNATURE and content[24:26] in _DEEP_COLOURS:
             pixels = _decode(content, path)
@@ -165,11 +175,27 @@ def _require_whole(content: bytes, path: Path) -> None:
         end = place + 8 + int.from_bytes(content[place : place + 4])
         name, stated = content[place + 4 : place + 8], content[end : end + 4]
         if int.from_bytes(stated) != isal_zlib.crc32(content[place + 4 : end]) or len(stated) < 4:
-            raise FormatError("not a readable picture: damaged or cut short", path=path)
+            raise FormatError(
+                "not a readable picture: damaged or cut short; copy it anew", path=path
+            )
         if name == b"IEND":  # what follows is no part of the picture
             return
         place = end + 4
-    raise FormatError("not a readable picture: damaged or cut short", path=path)
+    raise FormatError("not a readable picture: damaged or cut short; copy it anew", path=path)
+
+
+def _require_harmless(content: bytes, path: Path) -> None:
+    """Refuse by its size what holds less than it says, or next to nothing."""
+    if content[12:16] != b"IHDR" or len(content) < _HEAD_BYTES:
+        raise FormatError("not a readable picture: it has no head; copy it anew", path=path)
+    numbers = _pixels(content) * _CHANNELS.get(content[25], 1)
+    unpacked = numbers * content[24] // 8
+    if max(numbers, unpacked) > _SUSPECT_BYTES and unpacked > _SUSPECT_RATIO * len(content):
+        raise FormatError(
+            f"{len(content):,} packed bytes cannot hold the {unpacked:,} that its head speaks of, "
+            "or hold one value only: not unpacked; wanted is the picture of a slice",
+            path=path,
+        )
 
 
 def _pixels(content: bytes) -> int:
@@ -181,7 +207,7 @@ def _decode(content: bytes, path: Path) -> NDArray[Any]:
     cv2 = load_cv2()
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise FormatError("not a readable picture: damaged", path=path)
+        raise FormatError("not a readable picture: damaged; copy it anew", path=path)
     return np.asarray(pixels)
 
 

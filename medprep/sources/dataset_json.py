@@ -76,7 +76,10 @@ def find_described(root: Path, key: str) -> tuple[Path, dict[str, Any]] | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise SourceError(f"{NAME} is too large to be one", path=path)
+            raise SourceError(
+                f"{NAME} is too large to be one; wanted are at most {_MOST_BYTES:,} bytes",
+                path=path,
+            )
         record = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, SourceError):

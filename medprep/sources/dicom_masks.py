@@ -84,7 +84,9 @@ def find_dicom_masks(root: Path, key: bytes) -> SourceSet | None:
             continue
         case = _case(home, one, key)
         if case.case in cases:
-            raise SourceError(f"two folders give the case {case.case}", path=home)
+            raise SourceError(
+                f"two folders give the case {case.case}; point at one of them", path=home
+            )
         cases[case.case] = case
     listed = tuple(sorted(cases.values(), key=lambda case: natural_key(case.case)))
     names = sorted({name for case in listed for name in case.organs}, key=natural_key)

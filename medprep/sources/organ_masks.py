@@ -42,7 +42,7 @@ def files_by_organ(paths: Iterable[Path]) -> dict[str, list[Path]]:
         folder = _organ_folder(path)
         organ = re.sub(r"^(left|right)(?=[a-z])", r"\1_", organ_name(folder.name))
         if folders.setdefault(organ, folder) != folder:
-            raise SourceError(f"two folders hold masks of {organ}", path=folder)
+            raise SourceError(f"two folders hold masks of {organ}; take one away", path=folder)
         organs.setdefault(organ, []).append(path)
     return organs
 

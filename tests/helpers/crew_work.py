@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 from medprep.errors import LabelError
+from medprep.stages.base import CaseResult
 
 
 def square(number: int) -> int:
@@ -55,6 +57,45 @@ def fail(number: int) -> int:
     if number == 3:
         return lambda: number  # type: ignore[return-value]  # cannot be pickled
     return number
+
+
+def hang_if_odd(number: int) -> int:
+    """Never end for an odd number."""
+    while number % 2:
+        time.sleep(1)
+    return number
+
+
+def swell_if_odd(number: int) -> int:
+    """Take more memory than the process may, after a good part of it."""
+    resource = importlib.import_module("resource")  # not on Windows
+    held = bytearray(96 << 20)
+    if number % 2:
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))
+        try:
+            held += bytearray(8 << 30)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+    return number
+
+
+def hold_and_die(marker: str) -> None:
+    """Take 200 MiB, be seen with it, and end by SIGKILL."""
+    held = bytearray(200 << 20)
+    time.sleep(1.5)
+    os.kill(os.getpid(), signal.SIGKILL if held else 0)
+
+
+def ill(case: str) -> CaseResult:
+    """Work a case; the first three end badly, each in a way of its own."""
+    number = int(case[2:4])
+    if number == 1:
+        die_if_odd(1)
+    if number == 2:
+        hang_if_odd(1)
+    if number == 3:
+        swell_if_odd(1)
+    return CaseResult((), {"notes": []})
 
 
 def linger(marker: str) -> None:

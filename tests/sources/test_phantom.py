@@ -295,7 +295,7 @@ def test_options_are_checked_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     values=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)),
     bits=st.sampled_from([1, 8]),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from medprep.errors import NewerError, WorkspaceError
+from medprep.errors import NewerError, WorkspaceError, WriteError
 from medprep.workspace.database import (
     SCHEMA_VERSION,
     Artifact,
@@ -124,7 +124,7 @@ def test_it_is_looked_at_beside_a_writer(path: Path) -> None:
     assert reader.artifacts("convert") == {"mr01-t2": MADE}
     writer.put(replace(MADE, subject="other"))
     assert set(reader.artifacts("convert")) == {"mr01-t2", "other"}
-    with pytest.raises(WorkspaceError, match="readonly"):
+    with pytest.raises(WriteError, match="readonly"):
         reader.put(MADE)
 
 
@@ -183,7 +183,7 @@ def test_a_full_disk_leaves_the_old_record(path: Path) -> None:
     database = Database(path)
     database.put(MADE)
     database._db.execute("PRAGMA max_page_count = 12")
-    with pytest.raises(WorkspaceError, match="full"):
+    with pytest.raises(WriteError, match="full"):
         database.put(replace(MADE, facts={"long": "x" * 10**6}))
     assert database.artifacts("convert") == {"mr01-t2": MADE}
 

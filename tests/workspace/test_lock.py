@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from medprep.errors import LockedError
+from medprep.errors import LockedError, OptionError
 from medprep.workspace.lock import Holder, Lock
 
 HOLD = """
@@ -198,3 +198,9 @@ def test_a_crowd_works_one_at_a_time(tmp_path: Path) -> None:
     for process in crowd:
         assert process.wait() == 0
     assert (tmp_path / "counter").read_text() == "150"
+
+
+@pytest.mark.parametrize("wait_s", [float("nan"), -1.0])
+def test_a_time_that_is_none_is_not_waited_for(tmp_path: Path, wait_s: float) -> None:
+    with pytest.raises(OptionError, match="wanted are seconds from 0 on"):
+        Lock(tmp_path, wait_s=wait_s)

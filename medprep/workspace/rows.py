@@ -1,0 +1,132 @@
+"""Rows of the workspace's tables; what medprep never writes into a cell is damage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+DAMAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading a cell raises that holds something else."""
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """A case: what it is, where it stands in the split, and what its source files hash to."""
+
+    name: str
+    patient: str
+    sequence: str
+    modality: str
+    reader: str
+    labelled: bool
+    fold: str
+    part: int | None
+    slices: int
+    bytes: int
+    picture_key: str
+    mask_key: str
+    roles: str = ""
+    """What it is in each fold number, where fold and part do not say it (`folds.schemes`)."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing an artifact was made from: ``key`` is its key at that time."""
+
+    stage: str
+    subject: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a stage made for a case or a run: files, facts, and the key of how it was made."""
+
+    stage: str
+    subject: str
+    key: str
+    inputs: tuple[Input, ...]
+    files: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """Why a stage could not make something."""
+
+    stage: str
+    subject: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of a stage with all its options."""
+
+    stage: str
+    options: dict[str, Any]
+    command: str
+    versions: dict[str, str]
+    started: str
+    status: str
+
+
+def to_case(*row: Any) -> CaseRow:
+    """Read a row of ``cases``; damage raises one of `DAMAGE`."""
+    case = replace(CaseRow(*row), labelled=bool(row[5]))
+    _require_kinds(
+        case, patient=str, sequence=str, modality=str, reader=str, fold=str, slices=int, bytes=int,
+        part=int if case.part is not None else type(None), picture_key=str, mask_key=str,
+    )  # fmt: skip
+    return case
+
+
+def to_artifact(
+    stage: str, subject: str, key: str, inputs: str, files: str, facts: str
+) -> Artifact:
+    """Read a row of ``artifacts``; damage raises one of `DAMAGE`."""
+    made_of = tuple(Input(*one) for one in _triples(inputs))
+    return Artifact(stage, subject, key, made_of, _texts(files), _record(facts))
+
+
+def to_step(
+    stage: str, options: str, command: str, versions: str, started: str, status: str
+) -> Step:
+    """Read a row of ``steps``; damage raises one of `DAMAGE`."""
+    step = Step(stage, _record(options), command, _record(versions), started, status)
+    _require_kinds(step, command=str, started=str, status=str)
+    return step
+
+
+def _record(cell: str) -> dict[str, Any]:
+    """Give a JSON object."""
+    found = json.loads(cell)
+    if not isinstance(found, dict):
+        raise ValueError("no record")
+    return found
+
+
+def _texts(cell: str) -> tuple[str, ...]:
+    """Give a JSON list of texts."""
+    return _all_texts(json.loads(cell))
+
+
+def _triples(cell: str) -> tuple[tuple[str, str, str], ...]:
+    """Give a JSON list of three texts each."""
+    rows = [_all_texts(one) for one in json.loads(cell)]
+    return tuple((stage, subject, key) for stage, subject, key in rows)
+
+
+def _all_texts(found: Any) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError("no list of texts")
+    return tuple(found)
+
+
+def _require_kinds(one: Any, **kinds: type) -> None:
+    """Refuse a row in which SQLite, which takes anything anywhere, holds another type."""
+    for name, kind in kinds.items():
+        if not isinstance(getattr(one, name), kind):
+            raise ValueError(f"{name} is of another type")

@@ -1,0 +1,77 @@
+"""Compare what two runs left: every byte of files and tables, records, and nothing unfinished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+_RECORDS = {"medprep.sqlite", "debug.log"}
+"""Hold times. Of a database, what it says is compared."""
+_TABLES = {
+    "meta": "name, value", "cases": "*", "artifacts": "*", "failures": "*",
+}  # fmt: skip
+_UNFINISHED = (".*", "*.part*", "*-journal", "*-wal", "*.lock", "state*", "best-*")
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Give the hash of every file below a folder, records of runs left out."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in _RECORDS and path.suffix != ".jsonl"
+    }
+
+
+def records(folder: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Give what the workspace's database says; empty where there is none."""
+    path = folder / "medprep.sqlite"
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path)) as database:
+        (sound,) = database.execute("PRAGMA integrity_check").fetchone()
+        if sound != "ok":
+            return {"integrity": [(sound,)]}
+        return {
+            table: sorted(database.execute(f"SELECT {columns} FROM {table}"))
+            for table, columns in _TABLES.items()
+        }
+
+
+def unfinished(folder: Path) -> list[str]:
+    """Name what should not be there after a run that came through."""
+    found = {path for pattern in _UNFINISHED for path in folder.rglob(pattern)}
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
+def differences(found: Path, wanted: Path) -> str:
+    """Say in which files and records two folders differ, and what lies about; or nothing."""
+    own, other = content(found), content(wanted)
+    names = sorted(name for name in own.keys() | other.keys() if own.get(name) != other.get(name))
+    told = [f"files differ: {', '.join(names[:5])}"] if names else []
+    mine, theirs = records(found), records(wanted)
+    told += [f"table {one} differs" for one in mine | theirs if mine.get(one) != theirs.get(one)]
+    left = unfinished(found)
+    told += [f"left: {', '.join(left[:5])}"] if left else []
+    return "; ".join(told)
+
+
+def poison(work: Path, spare: str | None = None) -> int:
+    """Fill files that no record names with rubbish, but for a folder, and give their number."""
+    path = work / "medprep.sqlite"
+    known: set[Path] = set()
+    if path.exists():
+        with closing(sqlite3.connect(path)) as database:
+            if database.execute("PRAGMA user_version").fetchone() != (0,):
+                rows = database.execute("SELECT files FROM artifacts").fetchall()
+                known = {work / name for (files,) in rows for name in json.loads(files)}
+    folders = [one for one in work.iterdir() if one.is_dir() and one.name not in ("private", spare)]
+    poisoned = 0
+    for folder in folders:
+        for one in folder.rglob("*"):
+            if one.is_file() and not known & {one, *one.parents}:
+                one.write_bytes(b"rubbish that nobody may read")
+                poisoned += 1
+    return poisoned
