@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from medprep.errors import OptionError, SourceError, WriteError
+from medprep.errors import OptionError, SourceError
+from medprep.room import unwritten
 
 PART = ".part"
 """Ending of what is not finished. Whatever bears it after a crash may be deleted."""
@@ -35,6 +36,8 @@ class AtomicFiles:
     ----------
     durable
         Sync before renaming, so that what is there survives a power cut; without it only a kill.
+    most_bytes
+        How much will be written at most, to be told where it cannot be.
 
     Raises
     ------
@@ -42,9 +45,10 @@ class AtomicFiles:
         If the disk is full or a path cannot be written; names the path and the free space.
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *, durable: bool = True, most_bytes: int | None = None) -> None:
         self._pending: list[tuple[Path, Path]] = []
         self._durable = durable
+        self._most_bytes = most_bytes
 
     def file(self, final: Path) -> Path:
         """Give the temporary path for a file that shall become ``final``."""
@@ -63,7 +67,7 @@ class AtomicFiles:
             final.parent.mkdir(parents=True, exist_ok=True)
             _remove(temporary)
         except OSError as error:
-            raise _write_error(error, final) from error
+            raise unwritten(error, final, self._most_bytes) from error
         self._pending.append((temporary, final))
         return temporary
 
@@ -80,14 +84,14 @@ class AtomicFiles:
             if error is None:
                 self._commit()
         except OSError as failure:
-            raise _write_error(failure, self._about(failure)) from failure
+            raise unwritten(failure, self._about(failure), self._most_bytes) from failure
         finally:
             for temporary, _ in self._pending:
                 _remove(temporary)
         if isinstance(error, OSError) and error.errno:
             about = self._about(error)
             if about is not None:
-                raise _write_error(error, about) from error
+                raise unwritten(error, about, self._most_bytes) from error
 
     def _about(self, error: OSError) -> Path | None:
         """Give the final path of what could not be written; None: the error is of other files."""
@@ -126,7 +130,7 @@ class AtomicFiles:
 
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a small file whole or not at all."""
-    with AtomicFiles() as files:
+    with AtomicFiles(most_bytes=len(content)) as files:
         temporary = files.file(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as handle:
@@ -164,6 +168,8 @@ def parse_toml(content: str, called: str) -> dict[str, Any]:
         return tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise OptionError(f"{called} is no TOML: {error}") from error
+    except RecursionError as error:
+        raise OptionError(f"{called} nests too deep; wanted are a few levels") from error
 
 
 def read_option_file(name: str, what: str) -> str:
@@ -282,13 +288,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _write_error(error: OSError, path: Path | None) -> WriteError:
-    folder = path
-    while folder is not None and not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    room = ""
-    if folder is not None:
-        room = f"; {shutil.disk_usage(folder).free:,} bytes are free there"
-    return WriteError(f"cannot write: {error.strerror or error}{room}", path=path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
+import math
 import os
 import platform
 import shlex
@@ -17,12 +18,13 @@ from typing import Any
 from medprep.errors import (
     MedprepError,
     NothingDoneError,
+    OptionError,
     WorkspaceError,
 )
-from medprep.files import unwritten
 from medprep.order import check_order, expand, title
 from medprep.progress import Progress, Silent
-from medprep.stages.base import Context, Stage, Summary, command_words, options_of
+from medprep.room import unwritten
+from medprep.stages.base import GIB, Context, Stage, Summary, command_words, options_of
 from medprep.stages.split import Split
 from medprep.stages.tables import write_cases
 from medprep.workspace.database import Step
@@ -76,6 +78,8 @@ def run(
     overwrite: bool = False,
     wait_s: float = 0,
     break_lock: bool = False,
+    case_timeout_s: float | None = None,
+    max_memory_gib: float | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run stages, and before each what it needs.
@@ -92,6 +96,10 @@ def run(
         Make again what is up to date, in the stages asked for.
     wait_s, break_lock
         What to do about another process in the workspace.
+    case_timeout_s
+        A case that takes longer in a stage is stopped and fails.
+    max_memory_gib
+        No more cases are worked at once than this holds, by estimate.
     progress
         Who shows how far it is; nobody by default.
 
@@ -101,6 +109,7 @@ def run(
         If a stage can do nothing at all. A case that fails does not raise: it is in the outcome.
     """
     check_order(stages)
+    most = most_bytes(max_memory_gib)
     root = Path(workspace)
     shown = progress or Silent()
     if isinstance(stages[0], Split):
@@ -117,11 +126,24 @@ def run(
         folds = int(database.meta().get("folds", 1))
         chain = expand(stages, database.steps(), database.artifacts("train"), folds)
         for number, (stage, asked) in enumerate(chain, 1):
-            context = Context(opened, shown, jobs, overwrite and asked)
+            context = Context(opened, shown, jobs, overwrite and asked, case_timeout_s, most)
             where = f"{number}/{len(chain)} {title(stage)}"
             summaries.append(_run_stage(stage, context, where, asked))
         write_cases(opened)
     return Outcome(tuple(summaries))
+
+
+def most_bytes(gib: float | None) -> int | None:
+    """Give a limit of memory in bytes.
+
+    Raises
+    ------
+    OptionError
+        If it is none.
+    """
+    if gib is not None and not 0 < gib < math.inf:
+        raise OptionError(f"--max-memory is {gib}; wanted are GiB above 0")
+    return None if gib is None else int(gib * GIB)
 
 
 def _look_first(stage: Split, root: Path) -> None:

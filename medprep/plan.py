@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medprep.execute import choose_jobs
+from medprep.execute import choose_jobs, fitting_jobs
 from medprep.order import check_order, expand, title
+from medprep.pipeline import most_bytes
 from medprep.plan_runs import Runs, folds_of, is_as_trained
 from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase
 from medprep.stages.augment import Augment
 from medprep.stages.base import Stage, command_words
+from medprep.stages.memory import needed_bytes, picture_bytes, source_bytes
 from medprep.stages.split import Split
 from medprep.stages.train import Train
 from medprep.workspace.database import Artifact, CaseRow, Step
@@ -23,8 +25,8 @@ from medprep.workspace.workspace import Workspace
 
 _PACKED = 0.6
 """Bytes of a gzipped volume, or of PNG slices, for each byte of picture files."""
-_COPIES_IN_MEMORY = 4
-"""A case in work holds its files, its volume, and one result or two."""
+_COPIES_IN_TRAINING = 4
+"""A case that is learnt from is held as float32, and has masks."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,17 @@ class _Size:
     labelled: bool
     slices: int
     bytes: int
+    unpacked: int
     row: CaseRow | None = None
     """None before there is a split."""
 
 
 def plan(
-    stages: Sequence[Stage], workspace: Path | str = "medprep-work", *, jobs: int = 1
+    stages: Sequence[Stage],
+    workspace: Path | str = "medprep-work",
+    *,
+    jobs: int = 1,
+    max_memory_gib: float | None = None,
 ) -> list[PlanRow]:
     """Say what `medprep.pipeline.run` would do with the same arguments; writes nothing.
 
@@ -89,6 +96,7 @@ def plan(
         As the run would, as far as that shows without doing it.
     """
     check_order(stages)
+    most = most_bytes(max_memory_gib)
     recorded: dict[str, Step] = {}
     trained: dict[str, Artifact] = {}
     done: dict[str, set[str]] = {}
@@ -102,7 +110,9 @@ def plan(
             folds = int(opened.database.meta().get("folds", 1))
             done = {name: set(opened.current(name)) for name in recorded}
             if not isinstance(stages[0], Split):
-                sizes = [_size_of_row(row) for row in opened.database.cases()]
+                rows_of_cases = opened.database.cases()
+                unpacked = picture_bytes(opened, [row.name for row in rows_of_cases])
+                sizes = [_size_of_row(row, unpacked[row.name]) for row in rows_of_cases]
     rows = []
     chain = expand(stages, recorded, trained, folds)
     if isinstance(stages[0], Split):
@@ -116,13 +126,15 @@ def plan(
             same = stage.name in recorded and recorded[stage.name].command == words
         kept = done.get(stage.name, set()) if same else set()
         todo = [one for one in sizes if not runs.has(one.name, kept)]
-        rows.append(_row(stage, asked, todo, jobs, runs))
+        rows.append(_row(stage, asked, todo, (jobs, most), runs))
         if rows[-1].cases:
             done = {}  # what is made anew makes all that follows anew
     return rows
 
 
-def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int, runs: Runs) -> PlanRow:
+def _row(
+    stage: Stage, asked: bool, sizes: list[_Size], limits: tuple[int, int | None], runs: Runs
+) -> PlanRow:
     taken = [one for one in sizes if _takes(stage, one, runs)]
     slices, size = sum(one.slices for one in taken), sum(one.bytes for one in taken)
     copies = stage.copies if isinstance(stage, Augment) else 1
@@ -134,8 +146,12 @@ def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int, runs: Runs) -
     written = {"convert": 2 * _PACKED, "augment": copies * _PACKED, "predict": _PACKED}
     each_set = 4 * max(1, len(runs.nets)) if stage.name == "train" else 2
     files = each_case * len(taken) + each_slice * slices or (each_set if taken else 0)
-    largest = max((one.bytes for one in taken), default=0)
-    parallel = choose_jobs(jobs, len(taken)) if stage.name != "train" else len(taken)
+    each = needed_bytes(stage.name, max((one.unpacked for one in taken), default=0))
+    jobs, most = limits
+    parallel = 1 if stage.name == "predict" else choose_jobs(jobs, len(taken))
+    memory = each * fitting_jobs(parallel, each, most)
+    if stage.name == "train":  # which holds all cases at once
+        memory = _COPIES_IN_TRAINING * sum(one.unpacked for one in taken)
     return PlanRow(
         title(stage),
         shlex.join(command_words(stage)),
@@ -143,7 +159,7 @@ def _row(stage: Stage, asked: bool, sizes: list[_Size], jobs: int, runs: Runs) -
         len(taken),
         files,
         int(size * written.get(stage.name, 0.02)),
-        _COPIES_IN_MEMORY * parallel * largest,
+        memory if taken else 0,
         runs.note(stage) if taken else "",
     )
 
@@ -161,11 +177,14 @@ def _takes(stage: Stage, one: _Size, runs: Runs) -> bool:
 
 def _size_of_source(case: SourceCase) -> _Size:
     size = sum(path.stat().st_size for path in case.pictures if path.is_file())
-    return _Size(case.case, case.fold, bool(case.masks), len(case.pictures), size)
+    return _Size(
+        case.case, case.fold, bool(case.masks), len(case.pictures), size,
+        source_bytes(case.reader, case.pictures),
+    )  # fmt: skip
 
 
-def _size_of_row(row: CaseRow) -> _Size:
-    return _Size(row.name, row.fold, row.labelled, row.slices, row.bytes, row)
+def _size_of_row(row: CaseRow, unpacked: int) -> _Size:
+    return _Size(row.name, row.fold, row.labelled, row.slices, row.bytes, unpacked, row)
 
 
 def _mib(count: int) -> str:

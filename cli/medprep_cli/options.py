@@ -19,11 +19,18 @@ class Shared:
     workspace: Path = Path("medprep-work")
     jobs: int = 0
     wait: float = 0.0
+    case_timeout: float | None = None
+    max_memory: float | None = None
     verbose: int = 0
     dry_run: bool = False
     json: bool = False
     overwrite: bool = False
     break_lock: bool = False
+
+    @property
+    def most_bytes(self) -> int | None:
+        """What all cases worked at once may take in memory."""
+        return None if self.max_memory is None else int(self.max_memory * 2**30)
 
 
 def shared_options(function: Function) -> Function:
@@ -68,6 +75,14 @@ _OPTIONS = (
     _option(
         "--wait", type=click.FloatRange(min=0), metavar="SECONDS",
         help="Wait for another process in the workspace.  [default: 0]",
+    ),
+    _option(
+        "--case-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+        help="Stop a case that takes longer; it fails, the others go on.  [default: none]",
+    ),
+    _option(
+        "--max-memory", type=click.FloatRange(min=0, min_open=True), metavar="GIB",
+        help="Work no more cases at once than fit, by estimate.  [default: as --jobs says]",
     ),
     _option("--break-lock", is_flag=True, help="Take the workspace from a process that is gone."),
 )  # fmt: skip

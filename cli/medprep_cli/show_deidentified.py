@@ -33,7 +33,10 @@ def run_deidentify(asked: Deidentify, options: Shared) -> None:
         click.echo(f"{len(found.written)} files of {patients} patients would be written")
         _show_passed(found)
         return
-    outcome = deidentify(asked, jobs=options.jobs, overwrite=options.overwrite, progress=terminal)
+    outcome = deidentify(
+        asked, jobs=options.jobs, overwrite=options.overwrite,
+        case_timeout_s=options.case_timeout, most_bytes=options.most_bytes, progress=terminal,
+    )  # fmt: skip
     if options.json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     _show(outcome, asked)

@@ -38,7 +38,10 @@ def run_tree(tree: ConvertTree, options: Shared) -> None:
             click.echo(f"{one.name}: {shape}")
         show_passed(found)
         return
-    outcome = convert_tree(tree, jobs=options.jobs, overwrite=options.overwrite, progress=terminal)
+    outcome = convert_tree(
+        tree, jobs=options.jobs, overwrite=options.overwrite,
+        case_timeout_s=options.case_timeout, most_bytes=options.most_bytes, progress=terminal,
+    )  # fmt: skip
     if options.json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     _show(outcome)

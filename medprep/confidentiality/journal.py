@@ -13,7 +13,8 @@ from typing import Any
 from medprep.confidentiality.identity import Identity
 from medprep.confidentiality.write import Written
 from medprep.errors import WorkspaceError
-from medprep.files import digest, unwritten, write_bytes
+from medprep.files import digest, write_bytes
+from medprep.room import unwritten
 
 _COLUMNS = (
     "output", "pseudonym", "days_earlier", "patient_id", "patient_name", "study_uid", "series_uid",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from medprep.dicom.names import pseudonym
 from medprep.dicom.roles import role_of
 from medprep.dicom.tags import NoDicomError, read_tags
 from medprep.errors import DicomError, NothingDoneError, SourceError, WorkspaceError
-from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases
 from medprep.files import csv_bytes, remove_parts, walk_folders, write_bytes
 from medprep.progress import Progress, Silent
 from medprep.workspace.idkey import id_key, save_key
 
+_PROCESS_BYTES = 50 << 20
 _WORTH_FILES = 500
 """Processes take half a second to start; fewer files are done before that."""
 
@@ -108,9 +109,18 @@ def deidentify(
     *,
     jobs: int = 0,
     overwrite: bool = False,
+    case_timeout_s: float | None = None,
+    most_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> DeidentifyOutcome:
     """Write every DICOM file of a tree by the profile.
+
+    Parameters
+    ----------
+    case_timeout_s
+        A file that takes longer is refused.
+    most_bytes
+        No more files are worked at once than this holds, by estimate.
 
     Raises
     ------
@@ -138,7 +148,11 @@ def deidentify(
         remove_parts(output)
         save_key(options.way_back.parent, key)
         journal.begin()
-    _work(todo, jobs, journal, outcome, shown)
+    count = choose_jobs(jobs, len(todo)) if jobs or len(todo) > _WORTH_FILES else 1
+    largest = max((job.blob.size for job in todo), default=0)
+    count = fitting_jobs(count, _PROCESS_BYTES + 3 * largest, most_bytes)
+    going = map_cases(write_file, todo, jobs=count, limit_s=case_timeout_s)
+    _tell(going, len(todo), journal, outcome, shown)
     if not (outcome.written or outcome.kept or outcome.refused):
         raise NothingDoneError(f"no DICOM among {len(found)} files of {options.source}")
     _write_accounts(options, profile, journal, outcome)
@@ -200,12 +214,15 @@ def _blobs(root: Path, outcome: DeidentifyOutcome) -> Iterator[tuple[Blob, str]]
                 outcome.refused[str(path)] = Failure(error.code, error.message)
 
 
-def _work(
-    todo: list[FileJob], jobs: int, journal: Journal, outcome: DeidentifyOutcome, shown: Progress
+def _tell(
+    going: Iterable[tuple[FileJob, Written | Failure]],
+    total: int,
+    journal: Journal,
+    outcome: DeidentifyOutcome,
+    shown: Progress,
 ) -> None:
-    count = choose_jobs(jobs, len(todo)) if jobs or len(todo) > _WORTH_FILES else 1
-    shown.start("deidentify", len(todo))
-    for job, done in map_cases(write_file, todo, jobs=count):
+    shown.start("deidentify", total)
+    for job, done in going:
         if isinstance(done, Failure):
             outcome.refused[str(job.blob)] = done
         elif done.role == STRANGER:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+from medprep.errors import OptionError
 from medprep.execute.failure import Failure, Result, Task, guarded
+from medprep.execute.memory import fitting_jobs
 
 _CASES_PER_WORKER = 4
 """A process takes half a second to start: fewer cases than this do not repay it."""
@@ -26,7 +28,11 @@ def choose_jobs(jobs: int, cases: int) -> int:
 
 
 def map_cases(
-    work: Callable[[Task], Result], tasks: Sequence[Task], *, jobs: int = 1
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    jobs: int = 1,
+    limit_s: float | None = None,
 ) -> Iterator[tuple[Task, Result | Failure]]:
     """Work every task and yield each with its result as it comes.
 
@@ -38,7 +44,9 @@ def map_cases(
     tasks
         Small records: paths and options, never pixels.
     jobs
-        Number of processes; 1 works here, in this process.
+        Number of processes; 1 works here, in this process, unless there is a limit.
+    limit_s
+        What takes longer is stopped and fails; None waits without end.
 
     Yields
     ------
@@ -48,16 +56,22 @@ def map_cases(
 
     Raises
     ------
+    OptionError
+        If the limit is none.
     WorkerError
         If worker processes cannot even start.
     """
-    if jobs <= 1 or len(tasks) <= 1:
+    if limit_s is not None and not limit_s > 0:
+        raise OptionError(f"--case-timeout is {limit_s}; wanted are seconds above 0")
+    if limit_s is None and (jobs <= 1 or len(tasks) <= 1):
         for task in tasks:
             yield task, guarded(work, task)
         return
     from medprep.execute.crew import map_processes  # what one process never needs
 
-    yield from map_processes(work, tasks, jobs)
+    yield from map_processes(work, tasks, max(1, min(jobs, len(tasks))), limit_s)
 
 
-__all__ = ["Failure", "choose_jobs", "map_cases", "usable_cpus"]
+__all__ = [
+    "Failure", "Result", "Task", "choose_jobs", "fitting_jobs", "map_cases", "usable_cpus",
+]  # fmt: skip

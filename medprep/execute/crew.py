@@ -1,8 +1,9 @@
 """Worker processes: each works one case at a time and can die without harm to the others.
 
 A worker that dies takes only its own case with it: the case is tried once more in another process
-and then recorded with the signal or exit status, while the others go on. Workers share no lock and
-no pipe, so there is nothing that a killed one could hold; when the driver is killed they end too.
+and then recorded with the signal or exit status, while the others go on. One that takes longer
+than it may is stopped and not tried again. Workers share no lock and no pipe, so there is nothing
+that a killed one could hold; when the driver is killed they end too.
 """
 
 from __future__ import annotations
@@ -13,26 +14,30 @@ import os
 import pickle
 import signal
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from typing import Any
 
 from medprep.errors import WorkerError
 from medprep.execute.failure import Failure, Result, Task, guarded
+from medprep.execute.memory import forget_peak, of_memory, peak_bytes
 
-_LAST_WORDS_S = 5.0
-"""A worker whose pipe has ended gets this long to end by itself."""
+_LAST_WORDS_S = 1.5
+"""A worker that is stopped, or whose pipe has ended, gets this long to end by itself."""
+_LOOK_S = 0.25
+"""So often workers are looked at: a killed one cannot tell what memory it held."""
 
 
 def map_processes(
-    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
+    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int, limit_s: float | None = None
 ) -> Iterator[tuple[Task, Result | Failure]]:
     """Work every task in one of several processes; see `execute.map_cases`."""
     waiting: deque[_Job] = deque(_Job(task) for task in tasks)
-    crew = _Crew(work, jobs)
+    crew = _Crew(work, jobs, limit_s)
     try:
         while waiting or crew.busy:
             crew.hand_out(waiting)
@@ -62,6 +67,7 @@ class _Death:
     """The end of a worker that was not asked to end."""
 
     exitcode: int
+    peak: int | None
 
     def cause(self) -> str:
         if self.exitcode >= 0:
@@ -72,9 +78,9 @@ class _Death:
             return f"signal {-self.exitcode}"
 
     def failure(self) -> Failure:
-        text = f"its worker process died twice, at last of {self.cause()}"
+        text = f"its worker process died twice, at last of {self.cause()}{of_memory(self.peak)}"
         if self.exitcode == -9:
-            text += "; was memory short? try fewer --jobs"
+            text += "; was memory short? try fewer --jobs, or --max-memory GIB"
         return Failure("worker", text, None, self.cause())
 
 
@@ -86,33 +92,47 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        self.process.start()
+        with _interrupts_later():
+            self.process.start()
         theirs.close()  # so that the death of the process ends the pipe
         self.ready = False
         self.job: _Job | None = None
+        self.peak: int | None = None
+        self._began = 0.0
 
     def begin(self, job: _Job) -> None:
         job.tries += 1
         self.job = job
+        self.peak = None
+        self._began = time.monotonic()
         with contextlib.suppress(OSError):  # it just died: its pipe will tell
             self.pipe.send((job.task,))
 
-    def buried(self) -> _Death:
+    def look(self) -> None:
+        """See what memory its case holds."""
+        self.peak = max(self.peak or 0, peak_bytes(self.process.pid or 0) or 0) or None
+
+    def overdue(self, limit_s: float | None) -> bool:
+        """Tell whether its case has taken longer than it may."""
+        return limit_s is not None and time.monotonic() - self._began > limit_s
+
+    def buried(self, seconds: float = _LAST_WORDS_S) -> _Death:
         """Wait for its end and tell how it came."""
-        self.process.join(_LAST_WORDS_S)
+        self.process.join(seconds)
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()
         self.pipe.close()
-        return _Death(self.process.exitcode or 0)
+        return _Death(self.process.exitcode or 0, self.peak)
 
 
 class _Crew:
     """The workers, started as they are needed."""
 
-    def __init__(self, work: Callable[[Any], Any], jobs: int) -> None:
+    def __init__(self, work: Callable[[Any], Any], jobs: int, limit_s: float | None) -> None:
         self._work = work
         self._jobs = jobs
+        self._limit_s = limit_s
         self._workers: dict[Any, _Worker] = {}
         self._stillborn = 0
 
@@ -130,8 +150,14 @@ class _Crew:
             self._workers[worker.pipe] = worker
 
     def finished(self) -> Iterator[tuple[_Job, Any]]:
-        """Wait for news, and yield each job that ended with its result or its worker's death."""
-        for pipe in connection.wait(list(self._workers)):
+        """Wait a little for news, and yield each job that ended, with its result or death."""
+        news = connection.wait(list(self._workers), _LOOK_S)
+        for worker in list(self._workers.values()):
+            if worker.job is not None:
+                worker.look()
+                if worker.pipe not in news and worker.overdue(self._limit_s):
+                    yield worker.job, self._stopped(worker)
+        for pipe in news:
             worker = self._workers[pipe]
             job, worker.job = worker.job, None
             try:
@@ -145,6 +171,14 @@ class _Crew:
                 self._stillborn = 0
             if job is not None:
                 yield job, outcome
+
+    def _stopped(self, worker: _Worker) -> Failure:
+        """Kill a worker whose case takes too long."""
+        del self._workers[worker.pipe]
+        worker.process.kill()
+        worker.buried()
+        text = f"took longer than --case-timeout {self._limit_s:g} s and was stopped"
+        return Failure("worker", text + of_memory(worker.peak))
 
     def _require_start(self, worker: _Worker, death: _Death) -> None:
         self._stillborn += not worker.ready
@@ -161,23 +195,50 @@ class _Crew:
             else:
                 with contextlib.suppress(OSError):
                     worker.pipe.send(())
+        end = time.monotonic() + _LAST_WORDS_S
         for worker in self._workers.values():
-            worker.buried()
+            worker.buried(max(0.0, end - time.monotonic()))
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Hold Ctrl-C back while a worker starts: it is for the driver, which stops workers in order.
+
+    The worker inherits the hold, and lets go of it once it heeds Ctrl-C no more.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # it would let go of the hold
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
     """Work tasks until an empty message or the end of the driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver stops its workers in order
+    signal.signal(signal.SIGTERM, _leave)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_driver, daemon=True).start()
     pipe.send(None)  # ready
     with contextlib.suppress(EOFError):
         while boxed := pipe.recv():
+            forget_peak()
             outcome = guarded(work, *boxed)
             try:
                 pipe.send(outcome)
             except (pickle.PicklingError, TypeError, AttributeError) as error:
                 text = f"its result cannot be sent: {error}"
                 pipe.send(Failure("internal", text, None, traceback.format_exc()))
+
+
+def _leave(number: int, _: object) -> None:
+    """End, but take back first what is half-written."""
+    raise SystemExit(128 + number)
 
 
 def _die_with_driver() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from medprep.errors import MedprepError
+from medprep.execute.memory import of_memory, peak_bytes
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -45,9 +46,8 @@ def guarded(work: Callable[[Task], Result], task: Task) -> Result | Failure:
     except MedprepError as error:
         return Failure(error.code, error.message, error.path, traceback.format_exc())
     except MemoryError:
-        return Failure(
-            "memory", "not enough memory; try fewer --jobs", None, traceback.format_exc()
-        )
+        text = "not enough memory; try fewer --jobs, or --max-memory GIB" + of_memory(peak_bytes())
+        return Failure("memory", text, None, traceback.format_exc())
     except Exception as error:  # a fault of ours: this case is lost, the others are not
         # The text of an OSError holds a path, which may name a patient.
         said = (error.strerror if isinstance(error, OSError) else None) or error

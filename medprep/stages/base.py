@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
-from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.execute import Failure, Result, Task, choose_jobs, fitting_jobs, map_cases
 from medprep.files import digest
 from medprep.progress import Progress
+from medprep.stages.memory import needed_bytes, picture_bytes
 from medprep.workspace.database import Artifact, CaseRow, FailureRow, Input
 from medprep.workspace.workspace import Workspace
 
@@ -36,12 +37,38 @@ class Context:
         Number of processes, 0 for as many as suit.
     overwrite
         Make again what is up to date.
+    case_timeout_s
+        A case that takes longer is stopped and fails; None waits without end.
+    max_memory_bytes
+        No more cases are worked at once than fit, by estimate; None asks for no estimate.
     """
 
     workspace: Workspace
     progress: Progress
     jobs: int = 1
     overwrite: bool = False
+    case_timeout_s: float | None = None
+    max_memory_bytes: int | None = None
+
+    def work(
+        self,
+        stage: str,
+        work: Callable[[Task], Result],
+        tasks: Mapping[str, Task],
+        *,
+        jobs: int | None = None,
+    ) -> Iterator[tuple[Task, Result | Failure]]:
+        """Work a stage's tasks, each of a case, in as many processes as were asked for and fit."""
+        count = choose_jobs(self.jobs if jobs is None else jobs, len(tasks))
+        if self.max_memory_bytes is not None and tasks:
+            each = needed_bytes(stage, max(picture_bytes(self.workspace, tasks).values()))
+            count = fitting_jobs(count, each, self.max_memory_bytes)
+            if each > self.max_memory_bytes:
+                self.progress.say(
+                    f"    {stage} takes about {each / GIB:.2f} GiB for its largest case, more than "
+                    f"--max-memory {self.max_memory_bytes / GIB:.2f}: one case at a time"
+                )
+        return map_cases(work, list(tasks.values()), jobs=count, limit_s=self.case_timeout_s)
 
 
 @dataclass
@@ -113,6 +140,7 @@ class CaseResult:
     facts: dict[str, Any]
 
 
+GIB = 1 << 30
 _READ = 8
 """So many findings are told one by one."""
 _NAMED = 3
@@ -174,10 +202,9 @@ def run_cases(
     # Records go before their files do: a kill from here on leaves nothing that is wrongly trusted.
     database.forget(stage, [one.subject for one in todo])
     by_subject = {one.subject: one for one in todo}
-    payloads = [(one.subject, one.payload) for one in todo]
-    count = choose_jobs(context.jobs if jobs is None else jobs, len(todo))
+    payloads = {one.subject: (one.subject, one.payload) for one in todo}
     context.progress.start(stage, len(todo))
-    for (subject, _), outcome in map_cases(_Work(work), payloads, jobs=count):
+    for (subject, _), outcome in context.work(stage, _Work(work), payloads, jobs=jobs):
         if isinstance(outcome, Failure):
             summary.failed[subject] = outcome
             database.put_failure(FailureRow(stage, subject, outcome.code, outcome.message))

@@ -98,7 +98,7 @@ def read_facts(
     jobs = choose_jobs(context.jobs, len(tasks)) if heavy else 1
     found: dict[str, CaseFacts] = {}
     context.progress.start("split: masks" if heavy else "split: headers", len(tasks))
-    for task, outcome in map_cases(_read, tasks, jobs=jobs):
+    for task, outcome in map_cases(_read, tasks, jobs=jobs, limit_s=context.case_timeout_s):
         if isinstance(outcome, Failure):
             outcome = CaseFacts(unread=(outcome.message,))
         found[task.case.case] = outcome

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import ClassVar
 
 from medprep.errors import LabelError, OptionError
-from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.execute import Failure
 from medprep.files import csv_bytes, write_bytes
 from medprep.labels.audit import AuditRow, lost_organs
 from medprep.labels.holes import Holes
@@ -175,9 +175,8 @@ class Clean:
                 found[one.subject] = rows_of(known.facts)
             else:
                 cases.append(one.payload)
-        jobs = choose_jobs(context.jobs, len(cases))
         context.progress.start("clean", len(cases))
-        for case, outcome in map_cases(judge_case, cases, jobs=jobs):
+        for case, outcome in context.work("clean", judge_case, {one.case: one for one in cases}):
             if not isinstance(outcome, Failure):  # it fails again, and is told, when it is cleaned
                 found[case.case] = outcome
             context.progress.advance()

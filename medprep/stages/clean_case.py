@@ -49,7 +49,7 @@ def clean_case(work: CleanCase) -> CaseResult:
     cleaned, rows, grid = _cleaned(work)
     numbered, names = renumber(cleaned, names_of(work.facts), work.pairs)
     targets = [layout.cleaned(case)]
-    with AtomicFiles() as files:
+    with AtomicFiles(most_bytes=2 * numbered.nbytes) as files:
         nifti.write(files.file(targets[0]), LabelMap(numbered, grid, names))
         if work.slices:
             targets.append(layout.slice_labels(case))

@@ -115,7 +115,7 @@ def _convert(work: _Payload) -> CaseResult:
     scale = choose_scale(values) if options.format == "png16" else None
     facts = _facts(picture, window, scale)
     targets = [layout.image(case), layout.sidecar(case)]
-    with AtomicFiles() as files:
+    with AtomicFiles(most_bytes=2 * values.nbytes) as files:
         nifti.write(files.file(targets[0]), picture.volume)
         files.file(targets[1]).write_bytes(json_bytes(facts))
         if options.format != "nifti":

@@ -182,7 +182,7 @@ def _predict(work: _Payload) -> CaseResult:
     labels = predictor.predict(volume, (window.low, window.high))
     reference = nifti.read_labels(layout.labels(case)) if work.labelled else None
     targets = [layout.prediction(run, case), layout.prediction_pictures(run, case)]
-    with AtomicFiles() as files:
+    with AtomicFiles(most_bytes=labels.nbytes + 3 * volume.array.size) as files:
         nifti.write(files.file(targets[0]), volume.label(labels, {}))
         folder = files.folder(targets[1])
         pictures = to_8bit(volume.array, window)

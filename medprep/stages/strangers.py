@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.execute import Failure
 from medprep.files import digest
 from medprep.formats import nifti
 from medprep.labels.alignment import Sketch, Stranger, find_strangers, sketch
@@ -30,11 +30,10 @@ def strangers(context: Context) -> list[Stranger]:
     if known is not None and is_up_to_date(context, known, key):
         return [Stranger(**one) for one in known.facts["strangers"]]
     layout = workspace.layout
-    payloads = [_Case(case, layout.image(case), layout.labels(case)) for case in cases]
-    jobs = choose_jobs(context.jobs, len(payloads))
+    payloads = {case: _Case(case, layout.image(case), layout.labels(case)) for case in cases}
     sketches = {}
     context.progress.start(STAGE, len(payloads))
-    for case, outcome in map_cases(_sketch, payloads, jobs=jobs):
+    for case, outcome in context.work(STAGE, _sketch, payloads):
         if outcome is not None and not isinstance(outcome, Failure):
             sketches[case.case] = outcome
         context.progress.advance(1, case.case)

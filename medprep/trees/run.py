@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import numpy as np
 from medprep.dicom.records import SliceHeader
 from medprep.dicom.tags import EXPLICIT, IMPLICIT
 from medprep.errors import NothingDoneError
-from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases
 from medprep.files import remove_parts
 from medprep.progress import Progress, Silent
+from medprep.reporting.text import counted
 from medprep.trees.ledger import TreeLedger
 from medprep.trees.options import ConvertTree
 from medprep.trees.survey import Found, Survey, survey
@@ -27,6 +29,7 @@ _OTHER = (
     "another series was written under this name before; give another --output, or take the old "
     "file away"
 )
+_PROCESS_BYTES = 50 << 20
 _WORTH_S = 4.0
 """Processes take half a second to start; below this much work one is as quick."""
 
@@ -93,9 +96,18 @@ def convert_tree(
     *,
     jobs: int = 0,
     overwrite: bool = False,
+    case_timeout_s: float | None = None,
+    most_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> TreeOutcome:
     """Convert every volume of a tree.
+
+    Parameters
+    ----------
+    case_timeout_s
+        A volume that takes longer is stopped and fails.
+    most_bytes
+        No more volumes are worked at once than this holds, by estimate.
 
     Raises
     ------
@@ -124,7 +136,10 @@ def convert_tree(
     if todo:
         remove_parts(output, below=False)
         save_key(_private(options), _key(options))
-    made = _work(todo, jobs, failed, shown)
+    count = choose_jobs(jobs, len(todo)) if jobs or _seconds(todo) > _WORTH_S else 1
+    count = fitting_jobs(count, max(map(needed_bytes, todo), default=0), most_bytes)
+    going = map_cases(write_volume, todo, jobs=count, limit_s=case_timeout_s)
+    made = _told(going, len(todo), failed, shown)
     if not (made or kept or failed or found.broken):
         raise NothingDoneError(_nothing(found, options))
     ledger.write(jobs_of_tree, found, failed)
@@ -139,13 +154,24 @@ def _key(options: ConvertTree) -> bytes:
     return id_key(_private(options), None if options.id_key is None else Path(options.id_key))
 
 
-def _work(
-    todo: Sequence[VolumeJob], jobs: int, failed: dict[str, Failure], progress: Progress
+def needed_bytes(job: VolumeJob) -> int:
+    """Estimate what a process takes that writes a volume: itself, what it reads, what it writes."""
+    picture = sum(
+        math.prod(plan.geometry.shape) * plan.slices[0].encoding.allocated // 8
+        for plan in job.plans
+    )
+    return _PROCESS_BYTES + 2 * picture
+
+
+def _told(
+    going: Iterable[tuple[VolumeJob, Made | Failure]],
+    total: int,
+    failed: dict[str, Failure],
+    progress: Progress,
 ) -> list[Made]:
-    count = choose_jobs(jobs, len(todo)) if jobs or _seconds(todo) > _WORTH_S else 1
-    progress.start("convert", len(todo))
+    progress.start("convert", total)
     made = []
-    for job, outcome in map_cases(write_volume, todo, jobs=count):
+    for job, outcome in going:
         if isinstance(outcome, Failure):
             failed[job.name] = outcome
         else:
@@ -222,7 +248,8 @@ def _nothing(found: Survey, options: ConvertTree) -> str:
     roles = sorted({one.why for one in found.others})
     if roles:
         return (
-            f"no volume but {len(found.others)} other DICOM objects ({', '.join(roles)}); "
+            f"no volume but {counted(len(found.others), 'other DICOM object')} "
+            f"({', '.join(roles)}); "
             "--include ROLE takes localizers and secondary captures, --colour colour pictures"
         )
-    return f"no DICOM among {len(found.strangers)} files of {options.source}"
+    return f"no DICOM among {counted(len(found.strangers), 'file')} of {options.source}"

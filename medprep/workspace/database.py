@@ -9,14 +9,22 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medprep.errors import NewerError, WorkspaceError
+from medprep.errors import NewerError, WorkspaceError, WriteError
+from medprep.room import room
+from medprep.workspace import rows
+from medprep.workspace.rows import Artifact, CaseRow, FailureRow, Input, Step
+
+__all__ = ["Artifact", "CaseRow", "Database", "FailureRow", "Input", "Step"]
 
 SCHEMA_VERSION = 1
+_OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+_MEND = "restore medprep.sqlite from a copy, or split into another --workspace"
+
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -43,67 +51,8 @@ CREATE INDEX steps_by_stage ON steps (stage, id);
 """
 
 
-@dataclass(frozen=True)
-class CaseRow:
-    """A case: what it is, where it stands in the split, and what its source files hash to."""
-
-    name: str
-    patient: str
-    sequence: str
-    modality: str
-    reader: str
-    labelled: bool
-    fold: str
-    part: int | None
-    slices: int
-    bytes: int
-    picture_key: str
-    mask_key: str
-    roles: str = ""
-    """What it is in each fold number, where fold and part do not say it (`folds.schemes`)."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """One thing an artifact was made from: ``key`` is its key at that time."""
-
-    stage: str
-    subject: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """What a stage made for a case or a run: files, facts, and the key of how it was made."""
-
-    stage: str
-    subject: str
-    key: str
-    inputs: tuple[Input, ...]
-    files: tuple[str, ...]
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class FailureRow:
-    """Why a stage could not make something."""
-
-    stage: str
-    subject: str
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """One run of a stage with all its options."""
-
-    stage: str
-    options: dict[str, Any]
-    command: str
-    versions: dict[str, str]
-    started: str
-    status: str
+def _plain(*row: Any) -> tuple[Any, ...]:
+    return row
 
 
 class Database:
@@ -121,8 +70,9 @@ class Database:
     NewerError
         If a newer medprep wrote it.
     WorkspaceError
-        If it is no database of a workspace; from every method too, if it is damaged or the disk
-        is full.
+        If it is no database of a workspace; from every method too, if it is damaged.
+    WriteError
+        From every method, if the disk is full or takes no writing.
     """
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
@@ -162,8 +112,24 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+                raise WriteError(
+                    f"the workspace's records cannot be written: {error}{room(self.path)}; make "
+                    "room, or give write permission, and the same command goes on",
+                    path=self.path,
+                ) from error
             raise WorkspaceError(
-                f"the workspace's database cannot be used: {error}", path=self.path
+                f"the workspace's database cannot be used: {error}; {_MEND}", path=self.path
+            ) from error
+
+    @contextlib.contextmanager
+    def _sound(self) -> Iterator[None]:
+        try:
+            yield
+        except rows.DAMAGE as error:
+            raise WorkspaceError(
+                f"the workspace's database is damaged ({type(error).__name__}); {_MEND}",
+                path=self.path,
             ) from error
 
     @contextlib.contextmanager
@@ -171,9 +137,9 @@ class Database:
         with self._usable(), self._db:
             yield self._db
 
-    def _rows(self, query: str, *values: str) -> list[Any]:
-        with self._usable():
-            return self._db.execute(query, values).fetchall()
+    def _rows(self, query: str, *values: str, make: Callable[..., Any] = _plain) -> list[Any]:
+        with self._usable(), self._sound():
+            return [make(*row) for row in self._db.execute(query, values)]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -181,13 +147,15 @@ class Database:
 
     def meta(self) -> dict[str, Any]:
         """Give what is known of the data set as a whole."""
-        rows = self._rows("SELECT name, value FROM meta")
-        return {name: json.loads(value) for name, value in rows}
+        found = self._rows(
+            "SELECT name, value FROM meta", make=lambda name, value: (name, json.loads(value))
+        )
+        return dict(found)
 
     def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:
         """Replace the data set's facts and cases; what was made of vanished cases is forgotten."""
         listed = list(cases)
-        rows = [tuple(vars(case).values())[:-1] for case in listed]
+        values = [tuple(vars(case).values())[:-1] for case in listed]
         roles = {case.name: case.roles for case in listed if case.roles}
         facts = {**meta, "roles": roles} if roles else meta
         with self._transaction() as db:
@@ -197,7 +165,7 @@ class Database:
                 "INSERT INTO meta VALUES (?, ?)",
                 [(name, json.dumps(value, sort_keys=True)) for name, value in facts.items()],
             )
-            db.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
             for table in ("artifacts", "failures"):
                 db.execute(
                     f"DELETE FROM {table} WHERE stage IN ('convert', 'extract', 'clean', 'augment')"  # noqa: S608
@@ -206,29 +174,19 @@ class Database:
 
     def cases(self) -> list[CaseRow]:
         """Give all cases in the order of their names."""
-        rows = self._rows("SELECT * FROM cases ORDER BY name")
+        found = self._rows("SELECT * FROM cases ORDER BY name", make=rows.to_case)
         roles = self.meta().get("roles", {})
-        return [
-            replace(CaseRow(*row), labelled=bool(row[5]), roles=roles.get(row[0], ""))
-            for row in rows
-        ]
+        with self._sound():
+            return [replace(case, roles=roles.get(case.name, "")) for case in found]
 
     def artifacts(self, stage: str) -> dict[str, Artifact]:
         """Give what a stage made, by subject."""
-        rows = self._rows(
-            "SELECT subject, key, inputs, files, facts FROM artifacts WHERE stage = ?", stage
+        found = self._rows(
+            "SELECT stage, subject, key, inputs, files, facts FROM artifacts WHERE stage = ?",
+            stage,
+            make=rows.to_artifact,
         )
-        return {
-            subject: Artifact(
-                stage,
-                subject,
-                key,
-                tuple(Input(*one) for one in json.loads(inputs)),
-                tuple(json.loads(files)),
-                json.loads(facts),
-            )
-            for subject, key, inputs, files, facts in rows
-        }
+        return {one.subject: one for one in found}
 
     def put(self, artifact: Artifact) -> None:
         """Record what was made; an earlier failure of the same is forgotten."""
@@ -255,8 +213,7 @@ class Database:
 
     def failures(self) -> list[FailureRow]:
         """Give all recorded failures."""
-        rows = self._rows("SELECT * FROM failures ORDER BY subject, stage")
-        return [FailureRow(*row) for row in rows]
+        return self._rows("SELECT * FROM failures ORDER BY subject, stage", make=FailureRow)
 
     def begin(self, step: Step) -> int:
         """Record that a stage starts and give its number."""
@@ -281,14 +238,12 @@ class Database:
 
     def steps(self) -> dict[str, Step]:
         """Give each stage's last step; one refused (``error``) made nothing and is left out."""
-        rows = self._rows(
+        found = self._rows(
             "SELECT stage, options, command, versions, started, status FROM steps"
-            " WHERE id IN (SELECT MAX(id) FROM steps WHERE status <> 'error' GROUP BY stage)"
+            " WHERE id IN (SELECT MAX(id) FROM steps WHERE status <> 'error' GROUP BY stage)",
+            make=rows.to_step,
         )
-        return {
-            stage: Step(stage, json.loads(options), command, json.loads(versions), started, status)
-            for stage, options, command, versions, started, status in rows
-        }
+        return {one.stage: one for one in found}
 
     def _forget(self, stage: str, subject: str) -> None:
         for table in ("artifacts", "failures"):

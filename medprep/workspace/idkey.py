@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medprep.errors import OptionError, WorkspaceError
 from medprep.files import write_bytes
+from medprep.room import unwritten
 
 _NAME = "id-key"
 _BYTES = 32
@@ -46,7 +47,10 @@ def id_key(private: Path, given: Path | None = None) -> bytes:
             f"the key of the pseudonyms cannot be read: {error.strerror}", path=private / _NAME
         ) from error
     if len(key) < _BYTES // 2:
-        raise WorkspaceError("the key of the pseudonyms is damaged", path=private / _NAME)
+        raise WorkspaceError(
+            "the key of the pseudonyms is damaged; restore it from a copy, or use another folder",
+            path=private / _NAME,
+        )
     return key
 
 
@@ -62,10 +66,15 @@ def save_key(private: Path, key: bytes) -> None:
     ------
     WorkspaceError
         If the folder has another one: its patients would go by two names.
+    WriteError
+        If it cannot be written.
     """
     path = private / _NAME
     if not path.exists():
-        private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritten(error, private) from error
         write_bytes(path, key + b"\n", mode=0o600)
     elif id_key(private) != key:
         raise WorkspaceError(

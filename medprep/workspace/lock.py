@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from medprep.errors import LockedError
+from medprep.errors import LockedError, OptionError
+from medprep.room import unwritten
 
 _NAME = "medprep.lock"
 _POLL_S = 0.2
@@ -69,9 +70,15 @@ class Lock:
     ------
     LockedError
         If another process holds it; names host and process.
+    OptionError
+        If the time to wait is below 0 or no number.
+    WriteError
+        If it cannot be written.
     """
 
     def __init__(self, folder: Path, *, wait_s: float = 0.0, force: bool = False) -> None:
+        if not wait_s >= 0:  # no number is neither, and would be waited for without end
+            raise OptionError(f"--wait is {wait_s}; wanted are seconds from 0 on")
         self._path = folder / _NAME
         self._wait_s = wait_s
         self._force = force
@@ -94,6 +101,7 @@ class Lock:
                 )
             else:
                 time.sleep(_POLL_S)
+        self._tidy()
         return self
 
     def __exit__(
@@ -109,11 +117,13 @@ class Lock:
         # A link appears with its content and fails if the name is taken: nobody ever reads half
         # a lock, on network file systems too.
         draft = self._path.with_name(f".{_NAME}.{socket.gethostname()}.{os.getpid()}")
-        draft.write_text(json.dumps(asdict(Holder.me())))
         try:
+            draft.write_text(json.dumps(asdict(Holder.me())))
             return _appears(draft, self._path)
+        except OSError as error:
+            raise unwritten(error, self._path) from error
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
 
     def _remove(self, stale: Holder | None) -> None:
         """Remove a stale lock, and put it back if it changed hands in between."""
@@ -126,6 +136,14 @@ class Lock:
         if found != stale and not self._force:
             _appears(aside, self._path)
         aside.unlink()
+
+    def _tidy(self) -> None:
+        """Remove what processes left that were killed while they took a lock."""
+        for path in self._path.parent.glob(f".{_NAME}.*"):
+            host, _, pid = path.name.removeprefix(f".{_NAME}.").rpartition(".")
+            ours = host in (socket.gethostname(), "stale") and pid.isdecimal()
+            if ours and not _is_alive(int(pid)):
+                path.unlink(missing_ok=True)
 
     def _holder(self) -> Holder | None:
         return _read(self._path)
@@ -143,6 +161,9 @@ def _appears(draft: Path, path: Path) -> bool:
                 handle.write(draft.read_text())
         except FileExistsError:
             return False
+        except OSError:  # a lock that says nothing would be waited for
+            path.unlink(missing_ok=True)
+            raise
     return True
 
 
