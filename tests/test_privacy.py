@@ -128,6 +128,7 @@ def test_nothing_in_nifti_headers_comes_out(tmp_path: Path) -> None:
         ("a.nii.gz", gzip.compress(b"x" + SEED.encode())),
         ("a.bin", SEED.encode("utf-16")),
     ],
+    ids=["name", "text", "date", "packed", "wide"],
 )
 def test_the_search_finds_what_is_there(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
