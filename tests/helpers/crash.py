@@ -3,11 +3,12 @@
     python tests/helpers/crash.py --kills 50 --stage convert --seed 1 --signal KILL
 
 A process that has imported what the stage needs is forked for each run, so that the moments fall
-into the work and not into the start of an interpreter: they are drawn evenly over the time that
-the stage takes, from (stage, seed, number) alone. The whole process group is hit; a rerun may be
-hit too. Every second time all files that no record names are filled with rubbish first: whoever
-read one would give other bytes. KILL ends at once; TERM and INT must end by themselves with 143
-or 130. Prints each distinct fault and a line of figures; exit status 1 if there is a fault.
+into the work and not into the start of an interpreter: they are drawn evenly over the processor
+time that the stage takes, from (stage, seed, number) alone. The whole process group is hit; a
+rerun may be hit too. Every second time all files that no record names are filled with rubbish
+first: whoever read one would give other bytes. KILL ends at once; TERM and INT must end by
+themselves with 143 or 130. Prints each distinct fault and a line of figures; exit status 1 if
+there is a fault.
 """
 
 from __future__ import annotations
@@ -27,14 +28,27 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from same_bytes import content, differences, poison
-from stage_box import CHAIN, STAGES, Box, fresh, load, prepare, quietly, start, wait
+from stage_box import (
+    CHAIN,
+    STAGES,
+    Box,
+    fresh,
+    load,
+    prepare,
+    quietly,
+    spent_s,
+    start,
+    wait,
+)  # fmt: skip
 
 SIGNALS = ("KILL", "TERM", "INT")
 POLITE = {signal.SIGTERM: 143, signal.SIGINT: 130}
 MOST_S = 2.0
 """Of processor time, from a polite signal to the end."""
-JUDGED = {"report": "metrics"}
-"""Tables that a stage reads and holds against the records itself: another is left out, and told."""
+SPARED = {"report": ("metrics", "labels")}
+"""The report holds tables of scores against the records itself, and tells of others; it does not
+make the tables of colours anew."""
+_LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT
 _RERUN_HIT = 0.3
 
 
@@ -50,18 +64,14 @@ class Tally:
     faults: dict[str, int] = field(default_factory=dict)
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _hit(box: Box, words: list[str], after_s: float, sent: signal.Signals, tally: Tally) -> str:
     """Start the command, send the signal, and give what was wrong with its end."""
     log = box.root / "log"
     pid = start(words, log)
-    time.sleep(after_s)
     tally.runs += 1
-    spent, at = _cpu_s(pid), time.monotonic()
+    while (spent := spent_s(pid)) < after_s and not os.waitid(os.P_PID, pid, _LOOK):
+        time.sleep(max(0.0005, (after_s - spent) / 4))
+    at = time.monotonic()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, sent)
     status, cpu_s = wait(pid)
@@ -85,8 +95,8 @@ def _ended(status: int, log: Path) -> str:
 def _once(box: Box, stage: str, chance: random.Random, sent: signal.Signals, tally: Tally) -> str:
     """Hit a stage until it comes through, and give what was wrong."""
     work = fresh(box, stage, box.root / f"work-{os.getpid()}")
-    seconds, _ = box.facts(stage)
-    words = [*box.words(stage, work), "-j", chance.choice(["1", "1", "1", "2"])]
+    jobs = chance.choice(["1", "1", "1", "2"])
+    words, seconds = [*box.words(stage, work), "-j", jobs], box.cpu_s(stage, jobs)
     while True:
         wrong = _hit(box, words, chance.uniform(0, seconds), sent, tally)
         if wrong:
@@ -94,7 +104,7 @@ def _once(box: Box, stage: str, chance: random.Random, sent: signal.Signals, tal
         if sent != signal.SIGKILL and (work / "medprep.lock").exists():
             return "the lock was not given back"
         if stage in CHAIN and chance.random() < 0.5:
-            tally.poisoned += poison(work, spare=JUDGED.get(stage))
+            tally.poisoned += poison(work, spare=SPARED.get(stage, ()))
         if chance.random() > _RERUN_HIT:
             break
     tally.runs += 1
@@ -107,7 +117,7 @@ def _once(box: Box, stage: str, chance: random.Random, sent: signal.Signals, tal
 def kill(box: Box, stage: str, kills: range, seed: int, sent: signal.Signals) -> Tally:
     """Do it so many times."""
     tally = Tally()
-    load(box.facts(stage)[1])
+    load(box.modules(stage))
     for number in kills:
         chance = random.Random(f"{stage} {seed} {number}")
         wrong = _once(box, stage, chance, sent, tally)

@@ -130,7 +130,7 @@ def _with_room(box: Box, stage: str, words: list[str], work: Path) -> str:
 def fill(box: Box, stage: str, tries: range, seed: int, *, disk: bool) -> Tally:
     """Do it so many times."""
     tally = Tally()
-    load(box.facts(stage)[1])
+    load(box.modules(stage))
     for number in tries:
         chance = random.Random(f"{stage} {seed} {number}")
         wrong = (_small_disk if disk else _too_long)(box, stage, chance, tally)

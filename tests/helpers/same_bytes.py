@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -58,8 +59,8 @@ def differences(found: Path, wanted: Path) -> str:
     return "; ".join(told)
 
 
-def poison(work: Path, spare: str | None = None) -> int:
-    """Fill files that no record names with rubbish, but for a folder, and give their number."""
+def poison(work: Path, spare: Sequence[str] = ()) -> int:
+    """Fill files that no record names with rubbish, but for some folders, and give their number."""
     path = work / "medprep.sqlite"
     known: set[Path] = set()
     if path.exists():
@@ -67,7 +68,9 @@ def poison(work: Path, spare: str | None = None) -> int:
             if database.execute("PRAGMA user_version").fetchone() != (0,):
                 rows = database.execute("SELECT files FROM artifacts").fetchall()
                 known = {work / name for (files,) in rows for name in json.loads(files)}
-    folders = [one for one in work.iterdir() if one.is_dir() and one.name not in ("private", spare)]
+    folders = [
+        one for one in work.iterdir() if one.is_dir() and one.name not in ("private", *spare)
+    ]
     poisoned = 0
     for folder in folders:
         for one in folder.rglob("*"):
