@@ -140,7 +140,7 @@ def test_a_real_mask_as_a_submission_is_its_own_ground_truth(
     api.convert(format="nifti", workspace=work)
     api.extract(workspace=work)
     with Workspace(work) as workspace:
-        facts = {"names": {"1": "liver"}, "options": {"fold": 0}}
+        facts = {"names": {"1": "liver"}, "options": {"fold": 0, "model": "unet2d"}}
         workspace.database.put(Artifact("train", "unet", "t", (), (), facts))
         workspace.database.put(Artifact("predict", "unet/ct03-ct", "x", (), (), {}))
         path = workspace.layout.prediction("unet", "ct03-ct")
