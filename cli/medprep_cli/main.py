@@ -147,17 +147,22 @@ def run_stages(stages: Sequence[Stage], options: Shared) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    from medprep.errors import MedprepError
-
-    signal.signal(signal.SIGTERM, _on_term)
-    # NumPy would start a thread for each processor to multiply 3 x 3 matrices; torch has its own.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # What pydicom finds odd in a header is said in our own words where it matters.
-    warnings.filterwarnings("ignore", module="pydicom")
     try:
+        from medprep.errors import MedprepError
+
+        signal.signal(signal.SIGTERM, _on_term)
+        # NumPy would start a thread for each processor to multiply 3 x 3 matrices; torch has its own.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # What pydicom finds odd in a header is said in our own words where it matters.
+        warnings.filterwarnings("ignore", module="pydicom")
         # standalone_mode=False: Click would turn Ctrl-C into exit status 1.
         status = crew.run(lambda: cli.main(args=args, prog_name="medprep", standalone_mode=False))
         sys.exit(status if isinstance(status, int) else 0)
+    except (KeyboardInterrupt, click.Abort) as error:
+        click.echo("Stopped; the same command goes on from here.", err=True)
+        # Click wraps what stopped it.
+        terminated = isinstance(error, Stopped) or isinstance(error.__cause__, Stopped)
+        sys.exit(143 if terminated else 130)
     except MedprepError as error:
         where = f"[{error.stage}] " if error.stage else ""
         click.echo(f"Error: {where}{error}", err=True)
@@ -166,11 +171,6 @@ def main(args: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort) as error:
-        click.echo("Stopped; the same command goes on from here.", err=True)
-        # Click wraps what stopped it.
-        terminated = isinstance(error, Stopped) or isinstance(error.__cause__, Stopped)
-        sys.exit(143 if terminated else 130)
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         sys.stderr.close()
         sys.exit(0)

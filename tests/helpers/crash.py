@@ -71,6 +71,7 @@ def _hit(box: Box, words: list[str], after_s: float, sent: signal.Signals, tally
     tally.runs += 1
     while (spent := spent_s(pid)) < after_s and not os.waitid(os.P_PID, pid, _LOOK):
         time.sleep(max(0.0005, (after_s - spent) / 4))
+    ended = bool(os.waitid(os.P_PID, pid, _LOOK))
     at = time.monotonic()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, sent)
@@ -79,7 +80,7 @@ def _hit(box: Box, words: list[str], after_s: float, sent: signal.Signals, tally
         tally.landed += status == -signal.SIGKILL
         return "" if status in (0, -signal.SIGKILL) else _ended(status, log)
     if status == 0:
-        return "" if cpu_s - spent < MOST_S / 4 else "a signal was lost"
+        return "" if ended or cpu_s - spent < MOST_S / 4 else "a signal was lost"
     tally.landed += 1
     tally.slowest_s = max(tally.slowest_s, time.monotonic() - at)
     tally.slowest_cpu_s = max(tally.slowest_cpu_s, cpu_s - spent)

@@ -212,11 +212,13 @@ def wait(pid: int, seconds: float = _HANGS_S) -> tuple[int, float]:
 
 
 def spent_s(pid: int) -> float:
-    """Give the processor time of a process and those it started, as far as they still run."""
+    """Give the processor time of a process and of all that it started."""
     seconds = 0.0
     with contextlib.suppress(OSError, ValueError):
         # clock_getcpuclockid(3): the clock of another process; finer than /proc has it.
         seconds = time.clock_gettime((~pid << 3) | 2)
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        seconds += (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")  # ended ones
         started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         seconds += sum(spent_s(int(one)) for one in started)
     return seconds
