@@ -151,7 +151,7 @@ def main(args: Sequence[str] | None = None) -> None:
         from medprep.errors import MedprepError
 
         signal.signal(signal.SIGTERM, _on_term)
-        # NumPy would start a thread for each processor to multiply 3 x 3 matrices; torch has its own.
+        # NumPy would start a thread for each processor to multiply 3 x 3 matrices.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # What pydicom finds odd in a header is said in our own words where it matters.
         warnings.filterwarnings("ignore", module="pydicom")
