@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import socket
@@ -84,6 +85,8 @@ class Lock:
         self._force = force
 
     def __enter__(self) -> Self:
+        # Ctrl-C may fall between any two steps, also of the leaving: the end gives it back then.
+        atexit.register(self._give_back)
         end = time.monotonic() + self._wait_s
         unreadable = 0
         while not self._take():
@@ -110,6 +113,10 @@ class Lock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._give_back()
+        atexit.unregister(self._give_back)
+
+    def _give_back(self) -> None:
         if self._holder() == Holder.me():
             self._path.unlink(missing_ok=True)
 

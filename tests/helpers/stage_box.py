@@ -5,6 +5,7 @@ Runs are forks of a process that has imported what the stage needs, so that they
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import os
@@ -172,6 +173,7 @@ def start(
         os.close(ours)
         return pid
     status = 70
+    atexit._clear()  # what the parent does at its own end
     try:
         os.setsid()
         if isinstance(log, Path):
@@ -185,6 +187,7 @@ def start(
         importlib.import_module("medprep_cli.main").main(words)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 71
+        atexit._run_exitfuncs()
         if listed is not None:
             own = [name for name in sys.modules if not name.startswith("__")]
             listed.write_text("\n".join(own))
