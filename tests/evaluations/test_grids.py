@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medprep.errors import GeometryError
-from medprep.evaluations.grids import Turn, onto
+from medprep.evaluations.grids import onto
 from medprep.geometry import Geometry
+from medprep.turns import Turn
 
 RNG = np.random.default_rng(0)
 ARRAY = RNG.integers(0, 5, (3, 4, 5)).astype(np.uint8)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from medprep.geometry import Geometry
 from medprep.inference.prompts.points import Place
 from medprep.inference.prompts.segment import Logits
-from medprep.models.prompts.grids import SPACING_MM, Turn, cropped, lattice, reached, sample
+from medprep.models.prompts.grids import SPACING_MM, cropped, lattice, reached, sample
+from medprep.turns import Turn
 
 Corner = tuple[int, int, int]
 """First voxel of a window, counted from that at the first click."""
@@ -91,7 +92,7 @@ def paint(marks: Mapping[int, Marked], grid: Geometry) -> NDArray[Any]:
     ndarray
         ``[slice, row, column]``, uint8 where the labels fit, else uint16.
     """
-    turn = Turn.of(grid)
+    turn = Turn.to_ras(grid)
     turned = turn.geometry(grid)
     kind = np.uint8 if max(marks, default=0) <= 255 else np.uint16
     labels = np.zeros(grid.shape, kind)

@@ -25,8 +25,9 @@ from medprep.inference.prompts.points import Place, Point, index_of, require_ins
 from medprep.inference.prompts.segment import Logits, Segmenter, Spot, simulate
 from medprep.models.prompts.clicks import Click, Draw, Strategy, next_click
 from medprep.models.prompts.framing import frame, require_volume
-from medprep.models.prompts.grids import SPACING_MM, Turn, cropped, lattice, sample
+from medprep.models.prompts.grids import SPACING_MM, cropped, lattice, sample
 from medprep.models.sam_med3d import SamMed3d
+from medprep.turns import Turn
 from medprep.volume import Volume
 
 MOST_WINDOWS = 27
@@ -119,7 +120,7 @@ class PromptedVolume:
         LabelError
             If the mask is empty, there or at the net's spacing.
         """
-        turn = Turn.of(self.volume.geometry)
+        turn = Turn.to_ras(self.volume.geometry)
         known = turn.array(mask)
         start = next_click(np.zeros_like(known), known, strategy, draw)
         own = turn.geometry(self.volume.geometry)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from medprep.errors import FormatError, LabelError
 from medprep.geometry import Geometry
-from medprep.models.prompts.grids import SPACING_MM, Turn, cropped, sample
+from medprep.models.prompts.grids import SPACING_MM, cropped, sample
+from medprep.turns import Turn
 from medprep.volume import Volume
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def frame(volume: Volume, geometry: Geometry) -> NDArray[np.float32]:
     FormatError
         If there is nothing above 0, or only one value.
     """
-    turn = Turn.of(volume.geometry)
+    turn = Turn.to_ras(volume.geometry)
     own = turn.geometry(volume.geometry)
     return normalised(sample(turn.array(volume.array), own, geometry))
 
@@ -216,7 +217,7 @@ def canonical(
         If the volume is thinner than the spacing.
     """
     found, grid = _at_spacing(array, geometry, spacing_mm, linear=linear)
-    turn = Turn.of(grid)
+    turn = Turn.to_ras(grid)
     return turn.array(found), turn.geometry(grid)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,48 +13,9 @@ from medprep.geometry import Geometry
 SPACING_MM = 1.5
 """Of the volumes that the released SAM-Med3D was trained with."""
 
-_RAS = ("RL", "AP", "SI")
 _LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0])
 _DECIMALS = 8
 """Of a voxel. Float noise of headers would else decide what lies at a volume's very edge."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """How an array's axes become those nearest to right, front and head; no voxel changes.
-
-    Parameters
-    ----------
-    order
-        For each axis of the turned array the axis of the own one.
-    flipped
-        The turned axes that run the other way.
-    """
-
-    order: tuple[int, int, int]
-    flipped: tuple[int, ...]
-
-    @classmethod
-    def of(cls, geometry: Geometry) -> Turn:
-        """Find the turn of a grid."""
-        letters = geometry.orientation
-        order = [next(axis for axis in range(3) if letters[axis] in pair) for pair in _RAS]
-        flipped = tuple(new for new in range(3) if letters[order[new]] != _RAS[new][0])
-        return cls((order[0], order[1], order[2]), flipped)
-
-    def array(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Turn an array; a view, not a copy."""
-        return np.flip(array.transpose(self.order), self.flipped)
-
-    def geometry(self, own: Geometry) -> Geometry:
-        """Turn a grid."""
-        shape = [own.shape[axis] for axis in self.order]
-        affine = own.affine.copy()
-        affine[:3, :3] = own.affine[:3, list(self.order)]
-        for axis in self.flipped:
-            affine[:3, 3] += affine[:3, axis] * (shape[axis] - 1)
-            affine[:3, axis] *= -1
-        return Geometry((shape[0], shape[1], shape[2]), affine)
 
 
 def cropped(geometry: Geometry, corner: Sequence[int], shape: Sequence[int]) -> Geometry:
