@@ -21,6 +21,7 @@
     ├── TrainingError     (RuntimeError)  training      a model cannot be trained
     ├── CheckpointError   (ValueError)    checkpoint    a file holds no weights we can use
     ├── WorkerError       (RuntimeError)  worker        a worker process died
+    │   └── SchedulerError                scheduler     a Dask cluster cannot do the work
     ├── WriteError        (OSError)       write         a file cannot be written
     ├── LibraryError      (ImportError)   library       a needed library cannot be loaded
     └── NothingDoneError                  nothing-done  no case came through
@@ -171,6 +172,12 @@ class WorkerError(MedprepError, RuntimeError):
     """A worker process died."""
 
     code = "worker"
+
+
+class SchedulerError(WorkerError):
+    """A Dask scheduler does not answer, or its workers cannot do the work."""
+
+    code = "scheduler"
 
 
 class WriteError(MedprepError, OSError):

@@ -8,13 +8,13 @@ import io
 import json
 import os
 import re
-import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from medprep import drafts
 from medprep.errors import OptionError, SourceError
 from medprep.room import unwritten
 
@@ -62,10 +62,10 @@ class AtomicFiles:
 
     def _reserve(self, final: Path) -> Path:
         # The process number: a stray worker of a killed run must not write into our files.
-        temporary = final.with_name(f".{final.name}.{os.getpid()}{PART}")
+        temporary = final.with_name(f".{final.name}.{os.getpid()}{drafts.mark()}{PART}")
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            _remove(temporary)
+            drafts.remove(temporary)
         except OSError as error:
             raise unwritten(error, final, self._most_bytes) from error
         self._pending.append((temporary, final))
@@ -87,7 +87,7 @@ class AtomicFiles:
             raise unwritten(failure, self._about(failure), self._most_bytes) from failure
         finally:
             for temporary, _ in self._pending:
-                _remove(temporary)
+                drafts.remove(temporary)
         if isinstance(error, OSError) and error.errno:
             about = self._about(error)
             if about is not None:
@@ -109,23 +109,11 @@ class AtomicFiles:
         if self._durable:
             for temporary, _ in self._pending:
                 for path in [*temporary.rglob("*"), temporary]:
-                    _sync(path)
-        for temporary, final in self._pending:
-            if final.is_dir() and temporary.is_dir():
-                # Aside first: nobody ever sees a folder that is half deleted.
-                aside = temporary.with_name(f".old{temporary.name}")
-                final.replace(aside)
-                try:
-                    temporary.replace(final)
-                except OSError:
-                    aside.replace(final)
-                    raise
-                _remove(aside)
-            else:
-                temporary.replace(final)
-        if self._durable:
-            for parent in {final.parent for _, final in self._pending}:
-                _sync(parent)
+                    drafts.sync(path)
+        if drafts.keep(self._pending, durable=self._durable):
+            self._pending = []
+        else:
+            drafts.give_names(self._pending, durable=self._durable)
 
 
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -199,7 +187,7 @@ def remove_parts(folder: Path, *, below: bool = True) -> int:
     pattern = f".*.[0-9]*{PART}*"  # SimpleITK wants an ending of its own behind ours
     found = list(folder.rglob(pattern) if below else folder.glob(pattern))
     for path in found:
-        _remove(path)
+        drafts.remove(path)
     return len(found)
 
 
@@ -270,21 +258,3 @@ def digest(record: Any) -> str:
     """Give the SHA-256 of a record's canonical JSON: the key of what is made from it."""
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    windows = os.name == "nt"
-    if windows and path.is_dir():  # Windows cannot open a folder
-        return
-    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)  # and syncs what it may write
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

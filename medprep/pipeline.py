@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medprep.errors import (
     MedprepError,
@@ -30,6 +30,9 @@ from medprep.stages.tables import write_cases
 from medprep.workspace.database import Step
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 _VERSIONS_OF = ("medprep", "numpy", "pydicom", "torch", "opencv-python", "Augmentor")
 
@@ -80,6 +83,7 @@ def run(
     break_lock: bool = False,
     case_timeout_s: float | None = None,
     max_memory_gib: float | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run stages, and before each what it needs.
@@ -100,6 +104,8 @@ def run(
         A case that takes longer in a stage is stopped and fails.
     max_memory_gib
         No more cases are worked at once than this holds, by estimate.
+    cluster
+        Work cases on a Dask cluster: the address of its scheduler, or ``local:N``.
     progress
         Who shows how far it is; nobody by default.
 
@@ -121,16 +127,37 @@ def run(
             path=root,
         )
     summaries: list[Summary] = []
-    with Workspace(root, wait_s=wait_s, break_lock=break_lock) as opened, _debug_log(opened):
+    with contextlib.ExitStack() as stack:
+        workers = None if cluster is None else stack.enter_context(_connected(cluster, shown))
+        opened = stack.enter_context(Workspace(root, wait_s=wait_s, break_lock=break_lock))
+        stack.enter_context(_debug_log(opened))
+        if workers is not None:
+            workers.require_visible(root, _sources(stages, opened))
         database = opened.database
         folds = int(database.meta().get("folds", 1))
         chain = expand(stages, database.steps(), database.artifacts("train"), folds)
         for number, (stage, asked) in enumerate(chain, 1):
-            context = Context(opened, shown, jobs, overwrite and asked, case_timeout_s, most)
+            context = Context(
+                opened, shown, jobs, overwrite and asked, case_timeout_s, most, workers
+            )
             where = f"{number}/{len(chain)} {title(stage)}"
             summaries.append(_run_stage(stage, context, where, asked))
         write_cases(opened)
     return Outcome(tuple(summaries))
+
+
+def _connected(place: str, progress: Progress) -> contextlib.AbstractContextManager[Cluster]:
+    from medprep.execute.connecting import connected  # what runs on one machine never needs
+
+    return connected(place, progress)
+
+
+def _sources(stages: Sequence[Stage], workspace: Workspace) -> list[str]:
+    """Give the folder that workers will read, if it is known."""
+    if isinstance(stages[0], Split):
+        return [stages[0].source]
+    known = "ledger" in workspace.database.meta()
+    return [str(workspace.ledger.source)] if known else []
 
 
 def most_bytes(gib: float | None) -> int | None:

@@ -133,6 +133,7 @@ def run_stages(stages: Sequence[Stage], options: Shared) -> None:
         break_lock=options.break_lock,
         case_timeout_s=options.case_timeout,
         max_memory_gib=options.max_memory,
+        cluster=options.place,
         progress=terminal,
     )
     if options.json:

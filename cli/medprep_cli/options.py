@@ -21,6 +21,8 @@ class Shared:
     wait: float = 0.0
     case_timeout: float | None = None
     max_memory: float | None = None
+    scheduler: str | None = None
+    cluster: str | None = None
     verbose: int = 0
     dry_run: bool = False
     json: bool = False
@@ -31,6 +33,18 @@ class Shared:
     def most_bytes(self) -> int | None:
         """What all cases worked at once may take in memory."""
         return None if self.max_memory is None else int(self.max_memory * 2**30)
+
+    @property
+    def place(self) -> str | None:
+        """Where cases are worked: a cluster, or None for here."""
+        if self.scheduler is not None and self.cluster is not None:
+            raise click.UsageError("--scheduler and --cluster exclude each other: give one.")
+        place = self.scheduler or self.cluster
+        if place is not None and self.jobs:
+            raise click.UsageError(
+                "--jobs is the number of processes here; on a cluster its workers say how many."
+            )
+        return place
 
 
 def shared_options(function: Function) -> Function:
@@ -83,6 +97,14 @@ _OPTIONS = (
     _option(
         "--max-memory", type=click.FloatRange(min=0, min_open=True), metavar="GIB",
         help="Work no more cases at once than fit, by estimate.  [default: as --jobs says]",
+    ),
+    _option(
+        "--scheduler", metavar="ADDRESS",
+        help="Work cases on the Dask cluster of this scheduler, as tcp://host:8786.",
+    ),
+    _option(
+        "--cluster", metavar="local:N",
+        help="Work cases on a Dask cluster of N workers on this machine.",
     ),
     _option("--break-lock", is_flag=True, help="Take the workspace from a process that is gone."),
 )  # fmt: skip

@@ -1,13 +1,17 @@
-"""The one seam through which cases are worked: in this process, or in several."""
+"""The one seam through which cases are worked: in this process, in several, or on a cluster."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from medprep.errors import OptionError
 from medprep.execute.failure import Failure, Result, Task, guarded
 from medprep.execute.memory import fitting_jobs
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 _CASES_PER_WORKER = 4
 """A process takes half a second to start: fewer cases than this do not repay it."""
@@ -33,6 +37,8 @@ def map_cases(
     *,
     jobs: int = 1,
     limit_s: float | None = None,
+    cluster: Cluster | None = None,
+    at_once: int | None = None,
 ) -> Iterator[tuple[Task, Result | Failure]]:
     """Work every task and yield each with its result as it comes.
 
@@ -47,6 +53,10 @@ def map_cases(
         Number of processes; 1 works here, in this process, unless there is a limit.
     limit_s
         What takes longer is stopped and fails; None waits without end.
+    cluster
+        Work there, and not here; ``jobs`` then says nothing.
+    at_once
+        On a cluster: no more cases at once than this in one worker.
 
     Yields
     ------
@@ -59,10 +69,13 @@ def map_cases(
     OptionError
         If the limit is none.
     WorkerError
-        If worker processes cannot even start.
+        If worker processes cannot even start, or the cluster is lost.
     """
     if limit_s is not None and not limit_s > 0:
         raise OptionError(f"--case-timeout is {limit_s}; wanted are seconds above 0")
+    if cluster is not None:
+        yield from cluster.map(work, tasks, limit_s=limit_s, at_once=at_once)
+        return
     if limit_s is None and (jobs <= 1 or len(tasks) <= 1):
         for task in tasks:
             yield task, guarded(work, task)

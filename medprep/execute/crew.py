@@ -23,8 +23,8 @@ from multiprocessing import connection, resource_tracker
 from typing import Any
 
 from medprep.errors import WorkerError
-from medprep.execute.failure import Failure, Result, Task, guarded
-from medprep.execute.memory import forget_peak, of_memory, peak_bytes
+from medprep.execute.failure import Death, Failure, Result, Task, guarded, overdue
+from medprep.execute.memory import forget_peak, peak_bytes
 
 _LAST_WORDS_S = 1.5
 """A worker that is stopped, or whose pipe has ended, gets this long to end by itself."""
@@ -42,7 +42,7 @@ def map_processes(
         while waiting or crew.busy:
             crew.hand_out(waiting)
             for job, outcome in crew.finished():
-                if not isinstance(outcome, _Death):
+                if not isinstance(outcome, Death):
                     yield job.task, outcome
                 elif job.tries == 1:
                     waiting.append(job)
@@ -60,28 +60,6 @@ class _Job:
 
     task: Any
     tries: int = 0
-
-
-@dataclass(frozen=True)
-class _Death:
-    """The end of a worker that was not asked to end."""
-
-    exitcode: int
-    peak: int | None
-
-    def cause(self) -> str:
-        if self.exitcode >= 0:
-            return f"exit status {self.exitcode}"
-        try:
-            return f"signal {-self.exitcode} ({signal.Signals(-self.exitcode).name})"
-        except ValueError:
-            return f"signal {-self.exitcode}"
-
-    def failure(self) -> Failure:
-        text = f"its worker process died twice, at last of {self.cause()}{of_memory(self.peak)}"
-        if self.exitcode == -9:
-            text += "; was memory short? try fewer --jobs, or --max-memory GIB"
-        return Failure("worker", text, None, self.cause())
 
 
 class _Worker:
@@ -116,14 +94,14 @@ class _Worker:
         """Tell whether its case has taken longer than it may."""
         return limit_s is not None and time.monotonic() - self._began > limit_s
 
-    def buried(self, seconds: float = _LAST_WORDS_S) -> _Death:
+    def buried(self, seconds: float = _LAST_WORDS_S) -> Death:
         """Wait for its end and tell how it came."""
         self.process.join(seconds)
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()
         self.pipe.close()
-        return _Death(self.process.exitcode or 0, self.peak)
+        return Death(self.process.exitcode or 0, self.peak)
 
 
 class _Crew:
@@ -177,10 +155,9 @@ class _Crew:
         del self._workers[worker.pipe]
         worker.process.kill()
         worker.buried()
-        text = f"took longer than --case-timeout {self._limit_s:g} s and was stopped"
-        return Failure("worker", text + of_memory(worker.peak))
+        return overdue(self._limit_s, worker.peak)
 
-    def _require_start(self, worker: _Worker, death: _Death) -> None:
+    def _require_start(self, worker: _Worker, death: Death) -> None:
         self._stillborn += not worker.ready
         if self._stillborn > self._jobs:
             raise WorkerError(

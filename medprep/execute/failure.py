@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,3 +54,41 @@ def guarded(work: Callable[[Task], Result], task: Task) -> Result | Failure:
         said = (error.strerror if isinstance(error, OSError) else None) or error
         text = f"unexpected {type(error).__name__}: {said}"
         return Failure("internal", text, None, traceback.format_exc())
+
+
+@dataclass(frozen=True)
+class Death:
+    """The end of a process that was not asked to end.
+
+    Parameters
+    ----------
+    exitcode
+        Its exit status, or the signal below 0.
+    peak
+        The memory it held at most, where that is known.
+    """
+
+    exitcode: int
+    peak: int | None
+
+    def cause(self) -> str:
+        """Say how it ended."""
+        if self.exitcode >= 0:
+            return f"exit status {self.exitcode}"
+        try:
+            return f"signal {-self.exitcode} ({signal.Signals(-self.exitcode).name})"
+        except ValueError:
+            return f"signal {-self.exitcode}"
+
+    def failure(self) -> Failure:
+        """Give what is recorded of the case that it took along a second time."""
+        text = f"its worker process died twice, at last of {self.cause()}{of_memory(self.peak)}"
+        if self.exitcode == -9:
+            text += "; was memory short? try fewer --jobs, or --max-memory GIB"
+        return Failure("worker", text, None, self.cause())
+
+
+def overdue(limit_s: float | None, peak: int | None) -> Failure:
+    """Give what is recorded of a case that took longer than it may."""
+    text = f"took longer than --case-timeout {limit_s:g} s and was stopped"
+    return Failure("worker", text + of_memory(peak))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from medprep.execute import Failure, Result, Task, choose_jobs, fitting_jobs, map_cases
 from medprep.files import digest
@@ -13,6 +13,9 @@ from medprep.progress import Progress
 from medprep.stages.memory import needed_bytes, picture_bytes
 from medprep.workspace.database import Artifact, CaseRow, FailureRow, Input
 from medprep.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 log = logging.getLogger("medprep")
 
@@ -40,7 +43,10 @@ class Context:
     case_timeout_s
         A case that takes longer is stopped and fails; None waits without end.
     max_memory_bytes
-        No more cases are worked at once than fit, by estimate; None asks for no estimate.
+        No more cases are worked at once than fit, by estimate; None asks for no estimate. On a
+        cluster this is the memory of each worker.
+    cluster
+        Where cases are worked; None works them here.
     """
 
     workspace: Workspace
@@ -49,6 +55,7 @@ class Context:
     overwrite: bool = False
     case_timeout_s: float | None = None
     max_memory_bytes: int | None = None
+    cluster: Cluster | None = None
 
     def work(
         self,
@@ -60,15 +67,20 @@ class Context:
     ) -> Iterator[tuple[Task, Result | Failure]]:
         """Work a stage's tasks, each of a case, in as many processes as were asked for and fit."""
         count = choose_jobs(self.jobs if jobs is None else jobs, len(tasks))
+        at_once = None
         if self.max_memory_bytes is not None and tasks:
             each = needed_bytes(stage, max(picture_bytes(self.workspace, tasks).values()))
             count = fitting_jobs(count, each, self.max_memory_bytes)
+            at_once = fitting_jobs(len(tasks), each, self.max_memory_bytes)
             if each > self.max_memory_bytes:
                 self.progress.say(
                     f"    {stage} takes about {each / GIB:.2f} GiB for its largest case, more than "
                     f"--max-memory {self.max_memory_bytes / GIB:.2f}: one case at a time"
                 )
-        return map_cases(work, list(tasks.values()), jobs=count, limit_s=self.case_timeout_s)
+        return map_cases(
+            work, list(tasks.values()), jobs=count, limit_s=self.case_timeout_s,
+            cluster=self.cluster, at_once=at_once,
+        )  # fmt: skip
 
 
 @dataclass
