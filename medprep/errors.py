@@ -6,6 +6,7 @@
     ├── OptionError       (ValueError)    option        an option's value cannot be used
     │   └── OrderError                    order         stages in an order that cannot work
     ├── SourceError       (OSError)       source        the data set is missing or unknown
+    │   └── AccessError                   access        a place behind a URL lets nobody in
     ├── DicomError        (ValueError)    dicom         a DICOM file or series cannot be used
     ├── FormatError       (ValueError)    format        a NIfTI, PNG or JSON file cannot be used
     ├── GeometryError     (ValueError)    geometry      two grids differ, or a grid is impossible
@@ -82,6 +83,17 @@ class SourceError(MedprepError, OSError):
     """The data set is missing, empty, or of no kind medprep knows."""
 
     code = "source"
+
+
+class AccessError(SourceError):
+    """A place behind a URL lets nobody in: no credentials, expired ones, no right, no answer."""
+
+    code = "access"
+
+    def __init__(self, message: str, *, path: Path | str | None = None) -> None:
+        super().__init__(message, path=path)
+        # For whoever takes it for any other OSError.
+        self.strerror, self.filename = message, self.path
 
 
 class DicomError(MedprepError, ValueError):

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from medprep import drafts
 from medprep.errors import OptionError, SourceError
+from medprep.places.paths import FarPath, as_path
 from medprep.room import unwritten
 
 PART = ".part"
@@ -199,6 +200,12 @@ def walk_folders(
     Folders and files come in natural order. What is no folder counts as a file: a pipe, a dangling
     link. ``unreadable`` is called for each folder that cannot be read.
     """
+    if isinstance(root, FarPath):
+        from medprep.places.seen import walk
+
+        for far, found in walk(root, unreadable, natural_key):
+            yield as_path(far), [as_path(one) for one in found]
+        return
     seen: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
         try:

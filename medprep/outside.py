@@ -18,6 +18,7 @@ from medprep.evaluations import run as evaluations
 from medprep.evaluations.options import EvaluateFolders
 from medprep.evaluations.run import FolderOutcome
 from medprep.inference.options import Axis
+from medprep.places.paths import path_of
 from medprep.predictions import run as predictions
 from medprep.predictions.options import FolderFormat, PredictFolder
 from medprep.predictions.run import PredictOutcome
@@ -74,7 +75,7 @@ def deidentify(
 
 def scan(source: Path | str, *, include: Sequence[str] = ()) -> Survey:
     """Say what a DICOM tree holds; nothing is written. Its names are under no key."""
-    return survey(Path(source), b"", include=tuple(include))
+    return survey(path_of(source), b"", include=tuple(include))
 
 
 def evaluate_folders(

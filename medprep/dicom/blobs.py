@@ -1,23 +1,25 @@
-"""Where bytes come from: a file, or a member of a zip archive that is never unpacked to disk."""
+"""Where bytes come from: a file, here or behind a URL, or a member of an archive."""
 
 from __future__ import annotations
 
 import io
 import os
 import stat
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from medprep.errors import DicomError
+from medprep.errors import DicomError, FormatError
+from medprep.places.archives import archive_of, is_archive
+from medprep.places.hand import at_hand, holds_any, in_hand
+from medprep.places.paths import FarPath, path_of
+from medprep.places.reading import open_far
+from medprep.places.seen import Seen, look, member_name
 
-LARGEST_MEMBER = 1 << 30
-_SUSPECT_BYTES, _SUSPECT_RATIO = 1 << 24, 1000
-"""Deflate packs at most 1032 to 1: a large member that comes near it holds nothing but one byte."""
+_LARGE_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Blob:
     Parameters
     ----------
     path
-        The file, or the zip archive that holds it.
+        The file or its URL, or the archive that holds it.
     member
         Name inside the archive, or ``""``.
     size
@@ -44,6 +46,14 @@ class Blob:
     def __str__(self) -> str:
         return f"{self.path}!{self.member}" if self.member else self.path
 
+    @property
+    def file(self) -> Path:
+        """The path that gives this blob again."""
+        if self.member:
+            archive = path_of(self.path)
+            return cast(Path, FarPath(*archive.parent.parts, f"{archive.name}!", self.member))
+        return path_of(self.path)
+
     @classmethod
     def of(cls, path: Path | str) -> Blob:
         """Look at a file.
@@ -53,6 +63,8 @@ class Blob:
         DicomError
             If it is no regular file: reading a pipe would wait for ever.
         """
+        if isinstance(path, FarPath):
+            return cls._far(path)
         try:
             status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call, for each file
         except OSError as error:
@@ -64,6 +76,19 @@ class Blob:
             )
         return cls(str(path), "", status.st_size, status.st_mtime_ns)
 
+    @classmethod
+    def _far(cls, path: FarPath) -> Blob:
+        try:
+            seen = look(path)
+            if seen is None or seen.folder:
+                raise FileNotFoundError(2, "No such file or directory", str(path))
+            outer, inner = path.split()
+            if not inner:
+                return cls(outer, "", seen.size, seen.mtime_ns)
+            return cls(outer, member_name(path), seen.size, seen.mtime_ns)
+        except OSError as error:
+            raise DicomError(f"cannot be read: {error.strerror}", path=str(path)) from error
+
     @contextmanager
     def open(self, at: int = 0) -> Iterator[BinaryIO]:
         """Open it for a ``with`` block that reads from ``at``, or moves elsewhere.
@@ -74,13 +99,19 @@ class Blob:
             If it cannot be read, also later in the block, or was changed since it was found.
         """
         try:
-            with io.BytesIO(_member(self)) if self.member else self._file() as handle:
+            with self._unpacked() if self.member else self._file() as handle:
                 handle.seek(at)
                 yield handle
         except OSError as error:
             raise DicomError(f"cannot be read: {error.strerror}", path=str(self)) from error
 
+    def _unpacked(self) -> BinaryIO:
+        held = in_hand(cast(FarPath, self.file)) if holds_any() else None
+        return io.BytesIO(_member(self) if held is None else held)
+
     def _file(self) -> BinaryIO:
+        if "://" in self.path:  # no path of a disk keeps two slashes
+            return open_far(cast(FarPath, path_of(self.path)), Seen(self.size, self.mtime_ns))
         handle = _File(self.path)
         status = os.fstat(handle.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns):
@@ -117,26 +148,18 @@ class _File(io.FileIO):
     """A file that takes no more memory for a read than there are bytes left."""
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > _SUSPECT_BYTES:
+        if size is not None and size > _LARGE_BYTES:
             size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
         return super().read(-1 if size is None else size)
 
 
-def is_archive(path: Path) -> bool:
-    """Tell whether a file is a zip archive, by its name and its first bytes."""
-    if path.suffix.casefold() != ".zip":
-        return False
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as handle:
-            return handle.read(2) == b"PK"
-    except OSError:
-        return False
+def fetched(blobs: Iterable[Blob]) -> AbstractContextManager[None]:
+    """Hold what lies behind URLs in memory for a ``with`` block; see `places.at_hand`."""
+    return at_hand(path_of(one.path) for one in blobs if "://" in one.path and not one.member)
 
 
 def members(path: Path) -> Iterator[Blob]:
-    """Yield the files in a zip archive. Names stay names: nothing is written under them.
+    """Yield the files in an archive. Names stay names: nothing is written under them.
 
     Raises
     ------
@@ -144,64 +167,36 @@ def members(path: Path) -> Iterator[Blob]:
         If the archive is damaged.
     """
     try:
-        mtime = path.stat().st_mtime_ns
-        for entry in _archive(str(path), mtime).infolist():
-            if not entry.is_dir():
-                yield Blob(str(path), entry.filename, entry.file_size, mtime)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        text = getattr(error, "strerror", None) or type(error).__name__
-        raise DicomError(
-            f"not readable as a zip archive ({text}); copy it anew or unpack it", path=path
-        ) from error
-
-
-@lru_cache(maxsize=2)
-def _archive(path: str, mtime_ns: int) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
+        archive, seen = archive_of(str(path))
+    except FormatError as error:
+        raise DicomError(error.message, path=str(path)) from error
+    except OSError as error:
+        raise DicomError(f"cannot be read: {error.strerror}", path=str(path)) from error
+    for entry in archive.entries:
+        yield Blob(str(path), entry.name, entry.size, seen.mtime_ns)
 
 
 def _member(blob: Blob) -> bytes:
-    return _small(blob) if blob.size <= _SUSPECT_BYTES else _large(blob)
+    return _small(blob) if blob.size <= _LARGE_BYTES else _large(blob)
 
 
 def _unpacked(blob: Blob) -> bytes:
     try:
-        if os.stat(blob.path).st_mtime_ns != blob.mtime_ns:  # noqa: PTH116
+        archive, seen = archive_of(blob.path)
+        if seen.mtime_ns != blob.mtime_ns:
             raise DicomError(
                 "the archive was changed since it was found; run it again", path=str(blob)
             )
-        archive = _archive(blob.path, blob.mtime_ns)
-        entry = archive.getinfo(blob.member)
-        _require_harmless(blob, entry)
-        with archive.open(entry) as handle:
-            content = handle.read(blob.size)  # all of it: what it unpacks to may be more
-        if len(content) < blob.size:
-            raise EOFError
-    except DicomError:
-        raise
-    except Exception as error:  # encrypted, cut short, an unknown packing: zipfile raises many
-        raise DicomError(
-            f"cannot be read from its zip archive ({type(error).__name__})", path=str(blob)
-        ) from error
-    return content
+        return archive.read(archive.entry(blob.member))
+    except FormatError as error:
+        raise DicomError(error.message, path=str(blob)) from error
+    except KeyError:
+        raise DicomError("the archive holds no such file any more", path=str(blob)) from None
+    except OSError as error:
+        raise DicomError(f"cannot be read: {error.strerror}", path=str(blob)) from error
 
 
 _small = lru_cache(maxsize=8)(_unpacked)
 _large = lru_cache(maxsize=1)(_unpacked)
 
-
-def _require_harmless(blob: Blob, entry: zipfile.ZipInfo) -> None:
-    packed = entry.compress_size
-    bomb = blob.size > _SUSPECT_BYTES and blob.size > _SUSPECT_RATIO * packed
-    if bomb or blob.size > LARGEST_MEMBER:
-        raise DicomError(
-            f"{blob.size:,} bytes packed into {packed:,} in a zip archive: not unpacked; "
-            "unpack it yourself if you trust it",
-            path=str(blob),
-        )
-    # The other kinds are unpacked whole, however much that is.
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DicomError(
-            f"packed by method {entry.compress_type} in a zip archive; wanted is store or deflate",
-            path=str(blob),
-        )
+__all__ = ["Blob", "fetched", "is_archive", "members"]

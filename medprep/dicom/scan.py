@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePath
@@ -20,6 +20,7 @@ from medprep.files import walk_folders
 
 _BATCH = 64
 _THREADS = 8
+_FAR_THREADS, _FAR_AHEAD = 32, 2
 _WAITING = 3.0
 """A batch that takes so many times its own computing waited for a disk or a network: from there on
 threads read at once. Where nothing waits they would only stand in each other's way."""
@@ -59,7 +60,7 @@ class Scan:
 def scan(
     root: Path, *, include: Sequence[str] = (), advance: Callable[[int], None] | None = None
 ) -> Scan:
-    """Read the headers of a tree, a zip archive or a single file.
+    """Read the headers of a tree, an archive or a single file.
 
     Parameters
     ----------
@@ -83,7 +84,8 @@ def scan(
     single = root.is_file() and not is_archive(root)
     wanted = None if single else {IMAGE, *include}
     files = iter([root]) if single else _files(root, found)
-    for results in _read_batches(_batches(files)):
+    read = _read_far if "://" in str(root) else _read_batches
+    for results in read(_batches(files)):
         for result in results:
             _sort_in(result, found, wanted)
         if advance is not None:
@@ -120,6 +122,18 @@ def _read_batches(batches: Iterator[list[Path]]) -> Iterator[list[_Result]]:
         while waiting:
             yield waiting.popleft().result()
             waiting.extend(pool.submit(_read_batch, one) for one in islice(batches, 1))
+
+
+def _read_far(batches: Iterator[list[Path]]) -> Iterator[list[_Result]]:
+    """Read batches in order, many files at once: each waits for its answer."""
+    with ThreadPoolExecutor(_FAR_THREADS) as pool:
+        waiting: deque[list[Future[list[_Result]]]] = deque()
+        for batch in batches:
+            waiting.append([pool.submit(_read_batch, [path]) for path in batch])
+            if len(waiting) > _FAR_AHEAD:
+                yield [result for one in waiting.popleft() for result in one.result()]
+        for futures in waiting:
+            yield [result for one in futures for result in one.result()]
 
 
 @dataclass(frozen=True)

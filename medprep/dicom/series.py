@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.dicom.assemble import assemble
-from medprep.dicom.blobs import Blob
+from medprep.dicom.blobs import Blob, fetched
 from medprep.dicom.dictionary import Tags
 from medprep.dicom.grouping import Stack, group
 from medprep.dicom.headers import read_slices, slice_tags
@@ -134,7 +134,8 @@ def read_plan(plan: Plan, on_plane: Callable[[NDArray[Any]], None] | None = None
     DicomError
         If a slice cannot be decoded.
     """
-    array, notes = assemble(plan, on_plane)
+    with fetched(one.blob for one in plan.slices):
+        array, notes = assemble(plan, on_plane)
     geometry = plan.geometry
     if plan.shift_mm is not None:
         array, geometry, more = _straightened(array, geometry, plan.shift_mm)

@@ -18,6 +18,7 @@ from medprep.evaluations.sidecars import contamination_of
 from medprep.execute import Failure, choose_jobs, map_cases
 from medprep.metrics.evaluation import CaseScore, Evaluation
 from medprep.metrics.measures import Measures
+from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
 
 
@@ -131,9 +132,9 @@ def evaluate_folders(
 
 def _find(options: EvaluateFolders, predicted: str) -> Found:
     return find_pairs(
-        Path(options.reference),
-        Path(predicted),
-        grid=None if options.grid is None else Path(options.grid),
+        path_of(options.reference),
+        path_of(predicted),
+        grid=None if options.grid is None else path_of(options.grid),
         patient_pattern=options.patient_pattern,
     )
 
@@ -196,7 +197,7 @@ def _evaluation(
     return Evaluation(
         model=model,
         fold="",
-        reference=Path(options.reference).resolve().name,
+        reference=path_of(options.reference).resolve().name,
         definition=measures.definition,
         says=measures.says,
         metrics=measures.metrics,

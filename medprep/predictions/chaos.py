@@ -91,7 +91,7 @@ def _phase(case: Case) -> str:
 
 
 def _folder(plan: Plan) -> Path:
-    return Path(str(plan.slices[0].blob)).absolute().parent
+    return plan.slices[0].blob.file.absolute().parent
 
 
 def write(labels: NDArray[Any], plan: Plan, targets: Mapping[Path, Mapping[int, int]]) -> None:

@@ -11,6 +11,7 @@ from medprep.dicom.stacks import Plan
 from medprep.evaluations.words import telling
 from medprep.execute import Failure
 from medprep.files import safe_name, walk_files
+from medprep.places.paths import is_far, path_of
 from medprep.predictions.options import PredictFolder
 from medprep.progress import Progress
 from medprep.trees.survey import Survey, survey
@@ -82,10 +83,10 @@ def find_inputs(options: PredictFolder, channels: int, key: bytes, progress: Pro
         If there is no such folder or file, or one cannot be read.
     """
     progress.start("scan", -1)
-    tree = survey(Path(options.source), key, policy=options.policy, advance=progress.advance)
+    tree = survey(path_of(options.source), key, policy=options.policy, advance=progress.advance)
     progress.finish()
     cases, failed = _volumes(tree, channels)
-    found, notes = _nifti(Path(options.source), Path(options.output))
+    found, notes = _nifti(path_of(options.source), Path(options.output))
     more, broken = _cases(found, channels)
     return Inputs((*cases, *more), failed | broken, tree, tuple(notes))
 
@@ -118,7 +119,7 @@ def _nifti(root: Path, output: Path) -> tuple[list[tuple[Path, tuple[str, ...]]]
     for path in walk_files(root):
         ending = _ending(path)
         shadow = _SHADOW in path.parts or path.name.startswith("._")
-        if ending and not shadow and own not in path.resolve().parents:
+        if ending and not shadow and (is_far(path) or own not in path.resolve().parents):
             parts = path.relative_to(root).parts
             found.append((path, (*parts[:-1], path.name[: -len(ending)])))
     pictures = [(path, parts) for path, parts in found if telling(parts) != "mask"]

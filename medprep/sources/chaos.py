@@ -24,6 +24,7 @@ from medprep.dicom.tags import NoDicomError
 from medprep.errors import DicomError, SourceError
 from medprep.files import natural_key, walk_folders
 from medprep.organs import CHAOS_CT, CHAOS_MR
+from medprep.places.paths import is_far
 from medprep.sources.base import Preset, SourceCase, SourceSet
 
 _PICTURES, _MASKS = "dicom_anon", "ground"
@@ -89,7 +90,8 @@ def find_chaos(root: Path) -> tuple[list[SourceCase], tuple[str, ...]]:
 
 def _find_folders(root: Path, unreadable: list[OSError]) -> dict[Path, _Found]:
     found: dict[Path, _Found] = {}
-    start = Path(os.path.abspath(root))  # noqa: PTH100 - names as the user sees them, links kept
+    # Names as the user sees them, links kept.
+    start = root if is_far(root) else Path(os.path.abspath(root))  # noqa: PTH100
     for folder, files in walk_folders(start, unreadable.append):
         if "__MACOSX" in folder.parts:  # macOS packs a shadow of every folder
             continue

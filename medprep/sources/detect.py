@@ -16,6 +16,8 @@ from medprep.errors import GeometryError, LabelError, SourceError
 from medprep.files import walk_files
 from medprep.formats import nifti, png
 from medprep.geometry import Geometry
+from medprep.places.paths import inside
+from medprep.places.seen import listed_once
 from medprep.sources.base import Preset, Reader, SourceCase, SourceSet
 from medprep.sources.chaos import choose_chaos, find_chaos
 from medprep.sources.dicom_masks import find_dicom_masks
@@ -66,7 +68,7 @@ def open_source(root: Path, preset: Preset | None = None, key: bytes = b"") -> S
     Parameters
     ----------
     root
-        The folder.
+        The folder, or an archive of it.
     preset
         What to take it for, or None to find out.
     key
@@ -77,8 +79,16 @@ def open_source(root: Path, preset: Preset | None = None, key: bytes = b"") -> S
     SourceError
         If it is missing, empty, or holds nothing medprep knows.
     """
+    root = inside(root)
     if not root.is_dir():
-        raise SourceError("no such folder; wanted is the folder of the data set", path=root)
+        raise SourceError(
+            "no such folder; wanted is the folder of the data set, or an archive of it", path=root
+        )
+    with listed_once():
+        return _found(root, preset, key)
+
+
+def _found(root: Path, preset: Preset | None, key: bytes) -> SourceSet:
     if preset is None or preset.startswith("chaos-"):
         cases, passed_over = find_chaos(root)
         if cases:

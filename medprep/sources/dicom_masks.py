@@ -125,7 +125,7 @@ def _place(folder: Path) -> tuple[Path, str]:
     if "__macosx" not in parts:  # macOS packs a shadow of every folder
         for number, part in enumerate(parts):
             if part in (_PICTURES, MASKS):
-                return Path(*folder.parts[:number]), part
+                return [folder, *folder.parents][len(parts) - number], part
     return folder, ""
 
 

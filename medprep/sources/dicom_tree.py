@@ -9,7 +9,6 @@ from medprep.dicom.grouping import Stack, group
 from medprep.dicom.names import name_stacks, pseudonym
 from medprep.dicom.records import Origin
 from medprep.dicom.scan import Scan, scan
-from medprep.errors import SourceError
 from medprep.organs import OrganTable
 from medprep.sources.base import SourceCase, SourceSet
 
@@ -30,22 +29,10 @@ def find_tree(root: Path, key: bytes) -> SourceSet | None:
     -------
     SourceSet or None
         None where the folder holds no DICOM picture.
-
-    Raises
-    ------
-    SourceError
-        If pictures lie in zip archives: their files must be at hand for as long as the workspace.
     """
     found = scan(root)
     if not found.slices:
         return None
-    zipped = next((one.blob for one in found.slices if one.blob.member), None)
-    if zipped is not None:
-        raise SourceError(
-            "pictures lie in a zip archive; unpack it for a workspace, or use "
-            "'convert DIR --output OUT', which reads it as it is",
-            path=zipped.path,
-        )
     stacks = group(found.slices)
     files = _files_of_series(stacks)
     cases = [
@@ -58,17 +45,17 @@ def find_tree(root: Path, key: bytes) -> SourceSet | None:
 
 
 def _files_of_series(stacks: list[Stack]) -> dict[Origin, list[Path]]:
-    files: dict[Origin, set[str]] = defaultdict(set)
+    files: dict[Origin, dict[str, Path]] = defaultdict(dict)
     for stack in stacks:
         for one in stack.slices:
-            files[one.origin].add(one.blob.path)
-    return {origin: [Path(path) for path in sorted(paths)] for origin, paths in files.items()}
+            files[one.origin].setdefault(str(one.blob), one.blob.file)
+    return {origin: [own[name] for name in sorted(own)] for origin, own in files.items()}
 
 
 def _case(stack: Stack, name: str, files: dict[Origin, list[Path]], key: bytes) -> SourceCase:
     first = stack.slices[0]
     patient = pseudonym(first.origin.patient, key)
-    pictures = [Path(one.blob.path) for one in stack.slices]
+    pictures = [one.blob.file for one in stack.slices]
     if any(one.frames > 1 for one in stack.slices):
         # A file may hold frames of several stacks: only the whole series tells them apart.
         pictures = files[first.origin]

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from medprep.errors import SourceError
 from medprep.files import natural_key, walk_files
+from medprep.places.paths import is_far
 from medprep.sources.base import Reader, SourceCase, SourceSet
 from medprep.sources.dataset_json import (
     ENDINGS,
@@ -219,7 +220,10 @@ def _split_note(splits: Path, folder: Path) -> str:
 def _splits(folder: Path) -> Path | None:
     """Find the split beside the data set, or where nnU-Net keeps it."""
     preprocessed = folder.parent.parent / "nnUNet_preprocessed" / folder.name
-    for path in (folder / SPLITS, preprocessed / SPLITS):
+    places = [folder / SPLITS]
+    if not is_far(folder):  # beside a bucket's folder it may not be allowed to look
+        places.append(preprocessed / SPLITS)
+    for path in places:
         if path.is_file():
             return path
     return None

@@ -21,6 +21,7 @@ from medprep.errors import MedprepError, SourceError
 from medprep.files import natural_key, safe_name, walk_files
 from medprep.formats import nifti
 from medprep.organs import BINARY, numbered
+from medprep.places.hand import ahead
 from medprep.sources.base import Reader, SourceCase, SourceSet
 from medprep.sources.dataset_json import NO_PATIENT
 
@@ -90,9 +91,9 @@ def describe_pairs(cases: list[SourceCase], reader: Reader, passed_over: int = 0
     if reader == "png":
         return SourceSet("png-pairs", tuple(cases), BINARY, tuple(notes))
     found = np.zeros(65536, bool)
-    for case in labelled:
+    for case, mask in zip(labelled, ahead(case.masks[0] for case in labelled), strict=True):
         try:
-            found[nifti.read_labels(case.masks[0])] = True
+            found[nifti.read_labels(mask)] = True
         except MedprepError as error:  # the case will fail by itself
             notes.append(f"{case.case}: {error.message}")
     table = numbered([int(value) for value in np.flatnonzero(found)])

@@ -16,6 +16,7 @@ from medprep.folds.given import name_column, named, read_table
 from medprep.folds.patterns import compiled, sites_in
 from medprep.folds.spread import Traits
 from medprep.folds.strata import UNKNOWN, Criterion, traits
+from medprep.places.paths import inside, path_of
 from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase, SourceSet
 from medprep.stages.base import Context
@@ -195,7 +196,7 @@ def _site_source(options: Split, found: SourceSet) -> str:
 
 
 def _named_sites(origin: str, options: Split, found: SourceSet) -> dict[str, str]:
-    names = relative_names(found.cases, Path(options.source))
+    names = relative_names(found.cases, inside(path_of(options.source)))
     kind, _, level = origin.partition(":")
     if origin == "name":
         texts = sites_in(compiled(str(options.patient_pattern)), names)

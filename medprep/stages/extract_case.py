@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from medprep.sources.dicom_masks import files_by_organ, read_organ_masks
 from medprep.stages.base import CaseResult
 from medprep.volume import LabelMap
 from medprep.workspace.layout import Layout
-from medprep.workspace.ledger import LedgerFile
+from medprep.workspace.ledger import LedgerFile, at_hand
 
 _FAULTS: dict[Fault, str] = {
     "none": "right",
@@ -113,7 +114,11 @@ def doubts(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _read(work: ExtractCase, grid: Geometry) -> _Found:
-    paths = [file.checked() for file in work.files]
+    with at_hand(work.files) as paths:
+        return _read_files(work, paths, grid)
+
+
+def _read_files(work: ExtractCase, paths: Sequence[Path], grid: Geometry) -> _Found:
     order = work.image["source_order"]
     if work.scheme is not None:
         wanted = {name for mixture in work.scheme.values for name in mixture}

@@ -13,6 +13,7 @@ from medprep.dicom.blobs import Blob
 from medprep.dicom.tags import NoDicomError, read_tags
 from medprep.errors import MedprepError
 from medprep.formats import nifti
+from medprep.places.paths import path_of
 from medprep.sources.base import Reader
 from medprep.workspace.workspace import Workspace
 
@@ -45,7 +46,7 @@ def picture_bytes(workspace: Workspace, subjects: Iterable[str]) -> dict[str, in
             each = np.dtype(facts.get("dtype", np.int16)).itemsize
             sizes[subject] = math.prod(facts["shape"]) * each
         elif case in rows:
-            files = [Path(one.path) for one in workspace.ledger.files(case, "picture")]
+            files = [path_of(one.path) for one in workspace.ledger.files(case, "picture")]
             sizes[subject] = source_bytes(rows[case].reader, files)  # type: ignore[arg-type]
     return sizes
 

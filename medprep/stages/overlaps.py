@@ -18,7 +18,7 @@ from medprep.stages.base import (
     task,
 )
 from medprep.workspace.database import CaseRow
-from medprep.workspace.ledger import LedgerFile
+from medprep.workspace.ledger import LedgerFile, at_hand
 
 STAGE = "overlaps"
 _VERSION = 1
@@ -80,8 +80,9 @@ class _Payload:
 
 
 def _find(work: _Payload) -> CaseResult:
-    found = files_by_organ(file.checked() for file in work.files)
-    wanted = {n: paths for n, paths in found.items() if not work.organs or n in work.organs}
     grid = Geometry.from_dict(work.image)
-    masks, _ = read_organ_masks(wanted, grid, work.image["source_order"])
+    with at_hand(work.files) as paths:
+        found = files_by_organ(paths)
+        wanted = {n: own for n, own in found.items() if not work.organs or n in work.organs}
+        masks, _ = read_organ_masks(wanted, grid, work.image["source_order"])
     return CaseResult((), {"mixtures": [list(one) for one in find_mixtures(masks)]})

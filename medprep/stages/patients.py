@@ -13,6 +13,7 @@ from medprep.errors import SplitError
 from medprep.files import natural_key, safe_name
 from medprep.folds.identity import Identified, identity_conflicts, one_person
 from medprep.folds.patterns import compiled, grouped, suggestion
+from medprep.places.paths import is_far
 from medprep.reporting.text import counted
 from medprep.sources.base import SourceCase, SourceSet
 from medprep.stages.case_facts import CaseFacts
@@ -22,14 +23,19 @@ _ENDINGS = (".gz", ".nii", ".png", ".jpg", ".jpeg")
 
 def relative_names(cases: tuple[SourceCase, ...], root: Path) -> dict[str, str]:
     """Give the path of each case's first picture below the source, with forward slashes."""
-    start = Path(os.path.abspath(root))  # noqa: PTH100 - names as the user sees them, links kept
+    start = _absolute(root)
     names = {}
     for case in cases:
         if case.pictures:
-            path = Path(os.path.abspath(case.pictures[0]))  # noqa: PTH100
+            path = _absolute(case.pictures[0])
             below = path.relative_to(start) if path.is_relative_to(start) else Path(path.name)
             names[case.case] = below.as_posix()
     return names
+
+
+def _absolute(path: Path) -> Path:
+    """Give the path as the user sees it, links kept."""
+    return path if is_far(path) else Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def with_patients(found: SourceSet, pattern: str | None, root: Path, key: bytes) -> SourceSet:

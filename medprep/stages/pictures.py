@@ -8,7 +8,7 @@ from medprep.dicom.stacks import Policy
 from medprep.sources.base import Reader
 from medprep.sources.detect import Picture, read_picture
 from medprep.workspace.database import CaseRow
-from medprep.workspace.ledger import LedgerFile
+from medprep.workspace.ledger import LedgerFile, at_hand
 from medprep.workspace.workspace import Workspace
 
 
@@ -38,7 +38,7 @@ class SourcePicture:
 
     def read(self, policy: Policy) -> Picture:
         """Read it, once its files are seen to be those that `split` saw."""
-        paths = [file.checked() for file in self.files]
-        return read_picture(
-            self.reader, paths, self.modality, sequence=self.sequence, policy=policy
-        )
+        with at_hand(self.files) as paths:
+            return read_picture(
+                self.reader, paths, self.modality, sequence=self.sequence, policy=policy
+            )

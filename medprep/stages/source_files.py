@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from medprep.errors import FormatError
 from medprep.execute import usable_cpus
+from medprep.places.paths import FarPath
+from medprep.places.seen import REQUESTS, identity, look
 from medprep.progress import Progress
 from medprep.sources.base import SourceCase
 from medprep.workspace.ledger import UNREADABLE, LedgerFile
@@ -15,6 +18,8 @@ from medprep.workspace.ledger import UNREADABLE, LedgerFile
 
 def hash_files(cases: Sequence[SourceCase], progress: Progress) -> list[LedgerFile]:
     """Read every file once; reading is what takes the time, so threads suit.
+
+    A file behind a URL that has an ETag is not read.
 
     Returns
     -------
@@ -30,7 +35,8 @@ def hash_files(cases: Sequence[SourceCase], progress: Progress) -> list[LedgerFi
     ]
     progress.start("split", len(wanted))
     files = []
-    with ThreadPoolExecutor(usable_cpus()) as pool:
+    far = any(isinstance(path, FarPath) for *_, path in wanted[:1])
+    with ThreadPoolExecutor(REQUESTS if far else usable_cpus()) as pool:
         for file in pool.map(lambda one: _hash_file(*one), wanted, chunksize=64):
             files.append(file)
             progress.advance()
@@ -40,16 +46,29 @@ def hash_files(cases: Sequence[SourceCase], progress: Progress) -> list[LedgerFi
 
 def _hash_file(subject: str, role: str, place: int, path: Path) -> LedgerFile:
     try:
+        if isinstance(path, FarPath):
+            return _far_file(subject, role, place, path)
         if not path.is_file():  # a dangling link, or a FIFO that would block for ever
             return LedgerFile(subject, role, place, str(path), 0, 0, UNREADABLE)
         status = path.stat()
         with path.open("rb") as handle:
             content = hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError:
+    except (OSError, FormatError):
         return LedgerFile(subject, role, place, str(path), 0, 0, UNREADABLE)
     return LedgerFile(
         subject, role, place, str(path.resolve()), status.st_size, status.st_mtime_ns, content
     )
+
+
+def _far_file(subject: str, role: str, place: int, path: FarPath) -> LedgerFile:
+    """Take a far file's ETag for its content; where there is none the content is read."""
+    seen = look(path)
+    if seen is None or seen.folder:
+        return LedgerFile(subject, role, place, str(path), 0, 0, UNREADABLE)
+    content = identity(seen)
+    if not content:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    return LedgerFile(subject, role, place, str(path), seen.size, seen.mtime_ns, content)
 
 
 def drop_old_ledgers(private: Path, keep: str) -> None:

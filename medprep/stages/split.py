@@ -13,6 +13,7 @@ from medprep.folds.given import Given, read_given
 from medprep.folds.patterns import compiled
 from medprep.folds.shares import Fold
 from medprep.folds.strata import CRITERIA, Criterion
+from medprep.places.paths import inside, path_of
 from medprep.sources.base import PRESETS, Preset, SourceSet
 from medprep.sources.detect import open_source
 from medprep.stages import leak_gate
@@ -233,7 +234,7 @@ class Split:
     ) -> list[CaseRow]:
         layout, database = context.workspace.layout, context.workspace.database
         patients = {case.patient: case.identity for case in reversed(found.cases)}
-        ledger = write_ledger(layout.private, Path(self.source).resolve(), patients, files)
+        ledger = write_ledger(layout.private, path_of(self.source).resolve(), patients, files)
         by_case: dict[str, list[LedgerFile]] = {case.case: [] for case in found.cases}
         for file in files:
             by_case[file.subject].append(file)
@@ -258,7 +259,7 @@ class Split:
 
 @lru_cache(maxsize=1)
 def _open(options: Split, key: bytes) -> SourceSet:
-    root = Path(options.source)
+    root = inside(path_of(options.source))
     return with_patients(open_source(root, options.preset, key), options.patient_pattern, root, key)
 
 

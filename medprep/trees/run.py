@@ -16,6 +16,7 @@ from medprep.dicom.tags import EXPLICIT, IMPLICIT
 from medprep.errors import NothingDoneError
 from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases
 from medprep.files import remove_parts
+from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
 from medprep.reporting.text import counted
 from medprep.trees.ledger import TreeLedger
@@ -84,7 +85,7 @@ def look_at(options: ConvertTree, progress: Progress | None = None) -> Survey:
     shown = progress or Silent()
     shown.start("scan", -1)
     found = survey(
-        Path(options.source), _key(options), policy=options.policy, include=options.roles,
+        path_of(options.source), _key(options), policy=options.policy, include=options.roles,
         advance=shown.advance,
     )  # fmt: skip
     shown.finish()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medprep.dicom.blobs import Blob
 from medprep.dicom.grouping import Stack, group
 from medprep.dicom.names import name_stacks
 from medprep.dicom.records import SliceHeader
@@ -15,6 +16,7 @@ from medprep.dicom.scan import Passed, Scan, scan
 from medprep.dicom.stacks import Plan, Policy, lay_out
 from medprep.errors import MedprepError, OptionError
 from medprep.execute import Failure
+from medprep.places.paths import is_far_text
 
 SYNTAXES = {
     "1.2.840.10008.1.2": "implicit little-endian",
@@ -86,8 +88,12 @@ class Found:
             "syntax": SYNTAXES.get(self.first.encoding.syntax, self.first.encoding.syntax),
             "odd": list(self.notes),
             "usable": self.failure is None,
-            "folder": str(Path(str(self.first.blob)).parent),
+            "folder": str(_folder(self.first.blob)),
         }
+
+
+def _folder(blob: Blob) -> Path:
+    return (blob.file if is_far_text(blob.path) else Path(str(blob))).parent
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medprep.errors import SourceError, WorkspaceError, WriteError
+from medprep.errors import AccessError, SourceError, WorkspaceError, WriteError
 from medprep.files import AtomicFiles, digest
+from medprep.places.hand import at_hand as hold
+from medprep.places.paths import FarPath, FarStat, far_ones, path_of
+from medprep.places.seen import ETAG, Seen, identity, look, look_all
 
 _SCHEMA = """
 CREATE TABLE source (path BLOB NOT NULL);
@@ -44,8 +47,13 @@ class LedgerFile:
     mtime_ns: int
     sha256: str
 
-    def checked(self) -> Path:
+    def checked(self, seen: Seen | None = None) -> Path:
         """Give the path of the file if it still is what the split saw.
+
+        Parameters
+        ----------
+        seen
+            What it is now, where that is known.
 
         Raises
         ------
@@ -53,8 +61,11 @@ class LedgerFile:
             If it cannot be read or was changed since.
         """
         what = f"{self.role} {self.place + 1}"
+        path = path_of(self.path)
         try:
-            status = Path(self.path).stat()
+            if isinstance(path, FarPath) and seen is None:
+                seen = look(path)
+            status = path.stat() if seen is None else FarStat(seen.size, seen.mtime_ns)
         except OSError as error:
             raise SourceError(f"{what} cannot be read: {error.strerror}", path=self.path) from error
         if self.sha256 == UNREADABLE:
@@ -62,11 +73,43 @@ class LedgerFile:
                 f"{what} could not be read when 'split' saw it; mend it and run 'split' again",
                 path=self.path,
             )
-        if (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns):
+        if self.sha256.startswith(ETAG):
+            same = seen is not None and identity(seen) == self.sha256
+        else:
+            same = (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+        if not same:
             raise SourceError(
                 f"{what} was changed since 'split' saw it: run 'split' again", path=self.path
             )
-        return Path(self.path)
+        return path
+
+
+@contextlib.contextmanager
+def at_hand(files: Sequence[LedgerFile]) -> Iterator[list[Path]]:
+    """Give the paths of a case's files if they still are what the split saw.
+
+    For the length of the ``with`` block the content of those behind URLs is held in memory.
+
+    Raises
+    ------
+    SourceError
+        If one cannot be read or was changed since.
+    """
+    paths = [path_of(file.path) for file in files]
+    far = far_ones(paths)
+    try:
+        seen: dict[object, Seen | None] = dict(zip(far, look_all(far), strict=True))
+    except AccessError:
+        raise
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", path=files[0].path) from error
+    for file, path in zip(files, paths, strict=True):
+        file.checked(seen.get(path))
+    for one in far:
+        if (now := seen[one]) is not None:
+            one.with_seen(now)
+    with hold(paths):
+        yield paths
 
 
 class Ledger:
@@ -90,7 +133,7 @@ class Ledger:
     @property
     def source(self) -> Path:
         """The folder that was split."""
-        return Path(os.fsdecode(self._rows("SELECT path FROM source")[0][0]))
+        return path_of(os.fsdecode(self._rows("SELECT path FROM source")[0][0]))
 
     def files(self, subject: str, role: str) -> list[LedgerFile]:
         """Give a case's pictures or masks in order."""
@@ -136,7 +179,7 @@ def write_ledger(
             with contextlib.closing(sqlite3.connect(temporary)) as db:
                 # Half a ledger is never seen, so SQLite need not guard against one.
                 db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
-                db.execute("INSERT INTO source VALUES (?)", (os.fsencode(source),))
+                db.execute("INSERT INTO source VALUES (?)", (os.fsencode(str(source)),))
                 db.executemany("INSERT INTO patients VALUES (?, ?)", identities)
                 db.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", stored)
                 db.commit()

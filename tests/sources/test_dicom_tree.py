@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from dicom_files import write_dicom
 from trees import write_objects, write_tree, zip_tree
 
-from medprep.errors import SourceError
 from medprep.formats import nifti
 from medprep.sources.dicom_tree import find_tree
 
@@ -44,12 +42,17 @@ def test_a_folder_without_dicom_is_none(tmp_path: Path) -> None:
     assert find_tree(tmp_path, b"key") is None
 
 
-def test_zipped_pictures_are_for_convert_alone(tmp_path: Path) -> None:
+def test_zipped_pictures_are_cases_too(tmp_path: Path) -> None:
     write_tree(tmp_path / "in", series=1, slices=3)
     (tmp_path / "packed").mkdir()
-    zip_tree(tmp_path / "in", tmp_path / "packed" / "all.zip")
-    with pytest.raises(SourceError, match="unpack"):
-        find_tree(tmp_path / "packed", b"key")
+    packed = zip_tree(tmp_path / "in", tmp_path / "packed" / "all.zip")
+    found, zipped = find_tree(tmp_path / "in", b"key"), find_tree(tmp_path / "packed", b"key")
+    assert found is not None
+    assert zipped is not None
+    assert [one.case for one in zipped.cases] == [one.case for one in found.cases]
+    pictures = [path.read_bytes() for path in found.cases[0].pictures]
+    assert [path.read_bytes() for path in zipped.cases[0].pictures] == pictures
+    assert str(zipped.cases[0].pictures[0]).startswith(f"{packed}!/")
 
 
 def test_the_chain_converts_a_tree(tmp_path: Path) -> None:
