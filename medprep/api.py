@@ -78,12 +78,14 @@ def convert(
     window: str = Convert.window,
     gaps: Gaps = Convert.gaps,
     tilt: Tilt = Convert.tilt,
+    shards: bool = Convert.shards,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Outcome:
     """Turn every case into NIfTI and PNG slices; see `Convert`."""
-    return run([Convert(format, window, gaps, tilt)], workspace, jobs=jobs, progress=progress)
+    stage = Convert(format, window, gaps, tilt, shards)
+    return run([stage], workspace, jobs=jobs, progress=progress)
 
 
 def extract(

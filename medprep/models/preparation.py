@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,14 @@ from medprep.models.targets import Targets
 
 Spacing = tuple[float, float, float]
 _OLD_PATCH = (256, 256)
+
+
+class Shaped(Protocol):
+    """What has the shape of an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give it."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ class Preparation:
             raise FormatError("a picture holds values that are no finite numbers")
         return seen
 
-    def require_channels(self, pictures: Sequence[NDArray[Any]]) -> None:
+    def require_channels(self, pictures: Sequence[Shaped]) -> None:
         """Refuse other channels than the net's, as `to_net` does."""
         if len(pictures) != len(self.scalings):
             raise OptionError(f"{len(pictures)} channels; the net takes {len(self.scalings)}")

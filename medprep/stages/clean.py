@@ -15,6 +15,7 @@ from medprep.labels.pairs import Pair, with_sides
 from medprep.labels.rules import Preset, Rules
 from medprep.organs import is_pair
 from medprep.reporting.text import counted
+from medprep.stages import shards
 from medprep.stages.base import (
     CaseTask,
     Context,
@@ -104,6 +105,7 @@ class Clean:
         if rules.drops_masks:
             self._look_first(context, tasks)
         summary = run_cases(context, "clean", tasks, clean_case)
+        shards.write_labels(context, summary)
         made = workspace.current("clean")
         rows = {case: rows_of(one.facts) for case, one in sorted(made.items())}
         if not rules.drops_masks:

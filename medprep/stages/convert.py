@@ -22,6 +22,7 @@ from medprep.formats.windowing import (
     to_16bit,
 )
 from medprep.sources.detect import Picture
+from medprep.stages import shards
 from medprep.stages.base import (
     CaseResult,
     Context,
@@ -53,12 +54,15 @@ class Convert:
         Missing or unevenly spaced slices of DICOM: ``error`` or ``resample``.
     tilt
         Slices of DICOM that shift sideways: ``error`` or ``resample``.
+    shards
+        Write what a training reads in parts too; ``clean`` then does so with the labels.
     """
 
     format: Format = "png"
     window: str = "auto"
     gaps: Gaps = "error"
     tilt: Tilt = "error"
+    shards: bool = False
 
     name: ClassVar[str] = "convert"
     needs: ClassVar[tuple[str, ...]] = ("split",)
@@ -79,6 +83,8 @@ class Convert:
     def perform(self, context: Context) -> Summary:
         """Convert every case."""
         workspace = context.workspace
+        options = asdict(self)
+        del options["shards"]  # the same volumes, with or without
         tasks = []
         for row in workspace.database.cases():
             source = SourcePicture.of(workspace, row)
@@ -89,12 +95,14 @@ class Convert:
                     _VERSION,
                     row.name,
                     [source_input(row, "picture")],
-                    asdict(self),
+                    options,
                     payload,
                 )
             )
         summary = run_cases(context, "convert", tasks, _convert)
         tell_notes(summary, workspace.database.artifacts("convert"))
+        if self.shards:
+            shards.write_pictures(context, summary)
         return summary
 
 

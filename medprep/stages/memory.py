@@ -21,6 +21,7 @@ _MIB = 1 << 20
 _NEEDS = {
     "fingerprint": (50, 2.0), "convert": (50, 2.0), "extract": (105, 4.3), "clean": (50, 1.3),
     "check": (100, 2.0), "strangers": (50, 2.0), "augment": (80, 10.0), "predict": (400, 8.0),
+    "shards": (90, 3.0), "shard-labels": (90, 3.0),
 }  # fmt: skip
 """MiB of a process that has loaded what the stage uses, and bytes for each byte of the picture."""
 _USUAL = (110, 4.0)

@@ -10,12 +10,14 @@ from medprep.augmentation.recipe import Recipe
 from medprep.errors import OptionError, TrainingError
 from medprep.formats.windowing import Scale16
 from medprep.stages.base import artifact_input, names_of
+from medprep.stages.shards import Shards
 from medprep.stages.split import role
 from medprep.workspace.database import Artifact, CaseRow, Input
 from medprep.workspace.workspace import Workspace, fold_key
 
 if TYPE_CHECKING:
     from medprep.training.dataset import Copies, TrainingCase
+    from medprep.training.shards import Shard
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Cases:
         rows = workspace.database.cases()
         _require_held_out(rows, workspace, fold)
         made = {stage: workspace.current(stage) for stage in ("convert", "clean", "augment")}
+        shards = Shards(workspace)
         cases = cls([], [], [], {}, [], [], set())
         for row in rows:
             into = {"train": cases.train, "val": cases.val}.get(role(row, fold))
@@ -80,7 +83,7 @@ class Cases:
             if row.name not in made["clean"]:
                 cases.missing.append(row.name)
                 continue
-            into.append(_case(workspace, row, made))
+            into.append(_case(workspace, row, made, shards.of(row.name)))
             labels = made["clean"][row.name].facts
             cases.names.update(names_of(labels))
             cases.regions.update((n, tuple(p)) for n, p in labels.get("regions", {}).items())
@@ -135,7 +138,9 @@ def _require_held_out(rows: list[CaseRow], workspace: Workspace, fold: int) -> N
         )
 
 
-def _case(workspace: Workspace, row: CaseRow, made: dict[str, dict[str, Artifact]]) -> TrainingCase:
+def _case(
+    workspace: Workspace, row: CaseRow, made: dict[str, dict[str, Artifact]], shard: Shard | None
+) -> TrainingCase:
     from medprep.training.dataset import TrainingCase
 
     window = made["convert"][row.name].facts["window"]
@@ -146,6 +151,7 @@ def _case(workspace: Workspace, row: CaseRow, made: dict[str, dict[str, Artifact
         layout.cleaned(row.name),
         (window["low"], window["high"]),
         row.modality,
+        shard,
     )
 
 

@@ -1,6 +1,7 @@
 """Arrays kept at hand for a training: in memory as far as it goes, then mapped from files.
 
-What is kept is what was given, of its own type, byte for byte.
+What is kept is what was given, of its own type, byte for byte. What lies in shards stays there, and
+is read in parts.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.errors import WriteError
+from medprep.errors import FormatError, WriteError
 from medprep.files import PART
+from medprep.formats.bricks import Box, Bricks
+from medprep.training.shards import Recent
 
 SHARE_OF_MEMORY = 1 / 3
 """Of what is free when a training starts: net, gradients and the system need the rest."""
@@ -41,12 +44,70 @@ class Stored:
         return self._array
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return self.array.shape
+
+    def part(self, box: Box) -> NDArray[Any]:
+        """Give a part; not to be written to."""
+        return self.array[box]
+
+    @property
     def mapped(self) -> bool:
         """Whether it lies in a file."""
         return self._path is not None
 
     def __reduce__(self) -> tuple[Callable[..., Stored], tuple[Any, ...]]:
         return Stored, (None if self.mapped else self._array, self._path)
+
+
+class Packed(Stored):
+    """An array in a file of bricks.
+
+    Parameters
+    ----------
+    path
+        The file; opened when it is wanted.
+    shape
+        Of the array.
+    recent
+        Keeps it open for a while.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], recent: Recent) -> None:
+        self._file, self._shape, self._recent = path, shape, recent
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """All of it, unpacked anew each time."""
+        return self._open().whole()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return self._shape
+
+    def part(self, box: Box) -> NDArray[Any]:
+        """Give a part, new; bricks beside it are not read."""
+        return self._open().part(box)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether it lies in a file: it does."""
+        return True
+
+    def _open(self) -> Bricks:
+        opened = self._recent.get(self._file, Bricks)
+        if opened.shape != self._shape:
+            raise FormatError(
+                f"a shard of shape {opened.shape} instead of {self._shape}; make it again: "
+                "medprep convert --shards --overwrite",
+                path=self._file,
+            )
+        return opened
+
+    def __reduce__(self) -> tuple[Callable[..., Stored], tuple[Any, ...]]:
+        return Packed, (self._file, self._shape, self._recent)
 
 
 class Store:
@@ -68,6 +129,7 @@ class Store:
         self._parent = folder
         self._folder: Path | None = None
         self._count = 0
+        self.recent = Recent()
         self.held_bytes = 0
         self.mapped_bytes = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from medprep.errors import TrainingError
 from medprep.formats import nifti, png
 from medprep.geometry import Geometry
 from medprep.models.scaling import Window
-from medprep.training.cache import Store, Stored
+from medprep.training.cache import Packed, Store, Stored
 from medprep.training.online import SliceGrid
-from medprep.volume import compact
+from medprep.training.shards import Shard
+from medprep.volume import LabelMap, Volume, compact
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class TrainingCase:
         chose them.
     modality
         DICOM's word (``MR``, ``CT``), or ``""``.
+    shard
+        The same in shards, where there are any; then the NIfTI files are not looked at.
     """
 
     case: str
@@ -44,6 +47,7 @@ class TrainingCase:
     labels: Path
     window: Window | tuple[Window, ...] | None = None
     modality: str = ""
+    shard: Shard | None = None
 
     @property
     def images(self) -> tuple[Path, ...]:
@@ -98,6 +102,8 @@ class Decoded:
         For each channel, in the pictures' own numbers; empty where nobody chose them.
     modality
         Or ``""``.
+    shard
+        Where it came from, if from shards.
     """
 
     case: str
@@ -108,17 +114,18 @@ class Decoded:
     geometry: Geometry | None
     windows: tuple[Window, ...]
     modality: str = ""
+    shard: Shard | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Slices, rows and columns."""
-        return self.labels.array.shape
+        return self.labels.shape
 
 
 def decode(
     cases: Sequence[TrainingCase], augmented: Sequence[Copies], store: Store
 ) -> Iterator[Decoded]:
-    """Read cases, then copies, one after the other.
+    """Read cases, then copies, one after the other; of shards nothing is read yet.
 
     Raises
     ------
@@ -128,7 +135,7 @@ def decode(
         If one cannot be read, or its files are not on one grid.
     """
     for case in cases:
-        yield _volume(case, True, store)
+        yield _volume(case, True, store) if case.shard is None else _in_shards(case, store)
     for copies in augmented:
         if isinstance(copies, TrainingCase):
             yield _volume(copies, False, store)
@@ -136,21 +143,66 @@ def decode(
             yield _slices(copies, store)
 
 
-def _volume(case: TrainingCase, own: bool, store: Store) -> Decoded:
-    labels = nifti.read_label_map(case.labels)
-    pictures = []
-    for path in case.images:
-        picture = nifti.read(path)
-        picture.geometry.require_same(labels.geometry)
-        pictures.append(store.add(_plain(picture.array, case.case)))
+def read_picture(path: Path, case: str, geometry: Geometry | None = None) -> Volume:
+    """Read a channel of a case as it is learnt from.
+
+    Parameters
+    ----------
+    geometry
+        Of its labels, where it is to be on their grid.
+
+    Raises
+    ------
+    TrainingError
+        If it holds values that are no finite numbers.
+    FormatError, GeometryError
+        If it cannot be read, or is on another grid.
+    """
+    picture = nifti.read(path)
+    if geometry is not None:
+        picture.geometry.require_same(geometry)
+    return replace(picture, array=_plain(picture.array, case))
+
+
+def read_labels(path: Path, case: str) -> LabelMap:
+    """Read the labels of a case, as uint8.
+
+    Raises
+    ------
+    TrainingError
+        If one is above 255.
+    FormatError
+        If they cannot be read.
+    """
+    labels = nifti.read_label_map(path)
     if labels.array.dtype != np.uint8:
-        raise TrainingError(
-            f"{case.case} holds a label of {labels.array.max()}; wanted are 1 to 255"
-        )
+        raise TrainingError(f"{case} holds a label of {labels.array.max()}; wanted are 1 to 255")
+    return labels
+
+
+def _volume(case: TrainingCase, own: bool, store: Store) -> Decoded:
+    labels = read_labels(case.labels, case.case)
+    pictures = tuple(
+        store.add(read_picture(path, case.case, labels.geometry).array) for path in case.images
+    )
     grid = SliceGrid.of(labels.geometry)
     return Decoded(
-        case.case, own, tuple(pictures), store.add(labels.array), grid, labels.geometry,
+        case.case, own, pictures, store.add(labels.array), grid, labels.geometry,
         case.windows, case.modality,
+    )  # fmt: skip
+
+
+def _in_shards(case: TrainingCase, store: Store) -> Decoded:
+    shard = case.shard
+    assert shard is not None
+    shape = shard.geometry.shape
+    pictures, labels = (
+        tuple(Packed(path, shape, store.recent) for path in paths)
+        for paths in (shard.pictures, (shard.labels,))
+    )
+    return Decoded(
+        case.case, True, pictures, labels[0], SliceGrid.of(shard.geometry), shard.geometry,
+        case.windows, case.modality, shard,
     )  # fmt: skip
 
 

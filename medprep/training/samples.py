@@ -16,12 +16,12 @@ from medprep.models.resampling import resample
 from medprep.models.scaling import Scale, Scaling, Window
 from medprep.training.cache import Store, Stored
 from medprep.training.dataset import Decoded
+from medprep.training.marks import places_of
 from medprep.training.online import SliceGrid
-
-PLACES = 4096
-"""Voxels of an organ in a volume that a patch may be laid around."""
+from medprep.training.shards import Places, Shard
 
 _AS_IT_IS = Scale(0.0, 1.0)
+_UNSEEN = np.empty((0, 0, 0), np.float32)
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -52,6 +52,8 @@ class Sample:
         Of the volume; None of slices that have moved each on its own.
     places
         For each organ in a volume, voxels of it as flat indices; nothing for slices.
+    shard
+        What is known of it beforehand, where it lies in shards as it is.
     """
 
     case: str
@@ -61,20 +63,28 @@ class Sample:
     labels: Stored
     grid: SliceGrid
     geometry: Geometry | None
-    places: tuple[NDArray[np.int64], ...] = ()
+    places: Sequence[NDArray[np.int64]] = ()
+    shard: Shard | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Slices, rows and columns."""
-        return self.labels.array.shape
+        return self.labels.shape
+
+    def with_organ(self) -> list[bool]:
+        """Tell of each slice whether it holds an organ."""
+        if self.shard is not None:
+            return [bool(one) for one in self.shard.with_organ()]
+        return [bool(plane.any()) for plane in self.labels.array]
 
     def plane(self, number: int) -> tuple[list[Floats], Labels]:
         """Give a slice's channels, scaled, and its labels, both ``[row, column]``."""
+        box = (slice(number, number + 1), slice(None), slice(None))
         pictures = [
-            scale.apply(picture.array[number])
+            scale.apply(picture.part(box)[0])
             for picture, scale in zip(self.pictures, self.scales, strict=True)
         ]
-        return pictures, np.asarray(self.labels.array[number])
+        return pictures, np.asarray(self.labels.part(box)[0])
 
     def box(
         self, start: Sequence[int], shape: Sequence[int], least: Sequence[int]
@@ -91,17 +101,18 @@ class Sample:
             A volume that is smaller than this is continued by its last voxels up to it; what lies
             farther off is each channel's lowest value in the box, and background.
         """
-        inside, taken, missing = [], [], []
+        inside, cut, missing = [], [], []
         for first, side, have, few in zip(start, shape, self.shape, least, strict=True):
             begin, end = max(first, 0), min(first + side, max(have, few))
             inside.append(slice(begin - first, end - first))
-            taken.append(slice(begin, end))
+            cut.append(slice(begin, end))
             missing.append((0, max(0, end - have)))
+        taken = (cut[0], cut[1], cut[2])
         arrays: list[NDArray[Any]] = [
-            scale.apply(picture.array[tuple(taken)])
+            scale.apply(picture.part(taken))
             for picture, scale in zip(self.pictures, self.scales, strict=True)
         ]
-        arrays.append(np.asarray(self.labels.array[tuple(taken)]))
+        arrays.append(np.asarray(self.labels.part(taken)))
         if any(more for _, more in missing):
             arrays = [np.pad(array, missing, mode="edge") for array in arrays]
         if arrays[-1].shape != tuple(shape):
@@ -137,7 +148,7 @@ class Samples:
         rows: list[tuple[int, int]] = []
         organs: list[bool] = []
         for number, sample in enumerate(self.of):
-            marked = [bool(plane.any()) for plane in sample.labels.array]
+            marked = sample.with_organ()
             found = marked if slices else [any(marked)]
             rows.extend((number, index) for index in range(len(found)))
             organs.extend(found)
@@ -186,14 +197,14 @@ class Samples:
 
 
 def _prepared(one: Decoded, preparation: Preparation, store: Store, sources: _Sources) -> Sample:
-    preparation.require_channels([stored.array for stored in one.pictures])
+    preparation.require_channels(one.pictures)
     volumes = preparation.dimensions == 3
     if volumes and one.geometry is None:
         raise TrainingError(
             "its copies are slices, of no use to a net for volumes; make others (medprep augment "
             "--dimensions 3), or delete these"
         )
-    last, highest = len(preparation.targets.names), int(one.labels.array.max(initial=0))
+    last, highest = len(preparation.targets.names), _highest(one)
     if highest > last:
         raise TrainingError(f"it holds a label of {highest}; those with a name are 1 to {last}")
     scales = tuple(
@@ -202,23 +213,44 @@ def _prepared(one: Decoded, preparation: Preparation, store: Store, sources: _So
     )
     if one.own:
         sources[one.case] = one.windows, scales
-    sample = Sample(one.case, one.own, one.pictures, scales, one.labels, one.grid, one.geometry)
+    sample = Sample(
+        one.case, one.own, one.pictures, scales, one.labels, one.grid, one.geometry, (), one.shard
+    )
     if preparation.shape_in_net(one.shape, one.grid.spacing_mm) != one.shape:
-        sample = _resampled(sample, preparation, store)
-    return replace(sample, places=_places(sample.labels.array)) if volumes else sample
+        sample = replace(_resampled(sample, preparation, store), shard=None)
+    return replace(sample, places=_places(sample, store)) if volumes else sample
+
+
+def _highest(one: Decoded) -> int:
+    if one.shard is not None:
+        return max(one.shard.values, default=0)
+    return int(one.labels.array.max(initial=0))
+
+
+def _places(sample: Sample, store: Store) -> Sequence[NDArray[np.int64]]:
+    if sample.shard is not None:
+        return Places(sample.shard, store.recent)
+    return tuple(places_of(sample.labels.array).values())
 
 
 def _scale(scaling: Scaling, one: Decoded, channel: int, sources: _Sources) -> Scale:
     window = one.windows[channel] if one.windows else None
     each_its_own = scaling.kind == "window" and scaling.low is None
     if one.geometry is not None or each_its_own:
-        return scaling.settle(one.pictures[channel].array, window)
+        if one.shard is not None and scaling.mean is None and scaling.low is None:
+            scaling = _with_moments(scaling, *one.shard.moments[channel])
+        looks = scaling.kind == "z-score" and scaling.mean is None
+        return scaling.settle(one.pictures[channel].array if looks else _UNSEEN, window)
     # The numbers of a PNG: its window is the one of the case's grey values.
     windows, scales = sources.get(one.case, ((), ()))
     if window is None or not windows:
         raise TrainingError("copies as PNG of a case that is not there, or has no window")
     slope = (windows[channel][1] - windows[channel][0]) / (window[1] - window[0])
     return scales[channel].for_numbers(slope, windows[channel][0] - window[0] * slope)
+
+
+def _with_moments(scaling: Scaling, mean: float, sd: float) -> Scaling:
+    return replace(scaling, mean=mean, sd=sd) if scaling.kind == "z-score" else scaling
 
 
 def _resampled(sample: Sample, preparation: Preparation, store: Store) -> Sample:
@@ -251,15 +283,3 @@ def _laid(
     whole = np.full(tuple(shape), fill, array.dtype)
     whole[inside] = array
     return whole
-
-
-def _places(labels: Labels) -> tuple[NDArray[np.int64], ...]:
-    """Give up to `PLACES` voxels of each organ, evenly taken from all of it."""
-    flat = labels.ravel()
-    marked = np.flatnonzero(flat)
-    found = []
-    for label in np.flatnonzero(np.bincount(flat[marked])).tolist():
-        voxels = marked[flat[marked] == label]
-        take = np.linspace(0, len(voxels) - 1, min(PLACES, len(voxels))).round()
-        found.append(voxels[take.astype(np.int64)])
-    return tuple(found)

@@ -11,6 +11,8 @@
     labels/itk-snap.txt slicer.ctbl names and colours of the labels, for viewers
     cleaned/<case>.nii.gz           organs as training reads them
     fingerprints/<case>.npz         what the leak gate compares; leaks.csv what it found
+    shards/<case>-picture.bricks    the picture, <case>-labels.bricks the cleaned organs, in parts
+    shards/<case>-marks.npz         for a training, where asked for; where organs lie
     check/                          the data check's tables and pictures
     slices/<case>/images|labels/NNN.png
     augmented/<case>/plans.json     what each copy was made from and how; geometry.json its grid
@@ -73,6 +75,18 @@ class Layout:
     def fingerprint(self, case: str) -> Path:
         """Give what the leak gate remembers of a case's slices."""
         return self.root / "fingerprints" / f"{case}.npz"
+
+    def shard_picture(self, case: str) -> Path:
+        """Give the picture of a case in bricks."""
+        return self.root / "shards" / f"{case}-picture.bricks"
+
+    def shard_labels(self, case: str) -> Path:
+        """Give the cleaned organs of a case in bricks."""
+        return self.root / "shards" / f"{case}-labels.bricks"
+
+    def shard_marks(self, case: str) -> Path:
+        """Give where the organs of a case lie, and grey values of them."""
+        return self.root / "shards" / f"{case}-marks.npz"
 
     def check(self, name: str) -> Path:
         """Give a table or picture of the data check."""

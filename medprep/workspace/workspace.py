@@ -17,7 +17,7 @@ from medprep.workspace.lock import Lock
 
 _ARTIFACT_FOLDERS = (
     "images", "labels", "cleaned", "fingerprints", "check", "slices", "augmented", "models",
-    "predictions", "metrics", "private",
+    "predictions", "metrics", "shards", "private",
 )  # fmt: skip
 
 

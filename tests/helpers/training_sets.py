@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import numpy as np
 from medprep.formats import nifti
 from medprep.geometry import Geometry
 from medprep.models.checkpoint import read_tensors
-from medprep.training.dataset import TrainingCase
+from medprep.training.dataset import TrainingCase, read_labels, read_picture
+from medprep.training.shards import Shard, write_labels, write_picture
 from medprep.volume import LabelMap, Volume
 
 ORGANS = {1: "shell", 2: "core"}
@@ -31,6 +34,22 @@ def make_ball(folder: Path, name: str, *, size: int = 20, modality: str = "MR") 
     nifti.write(case.images[0], Volume(picture, grid))
     nifti.write(case.labels, LabelMap(labels, grid, ORGANS))
     return case
+
+
+def in_shards(case: TrainingCase, folder: Path) -> TrainingCase:
+    """Give the same case in shards, its NIfTI files out of reach."""
+    labels = read_labels(case.labels, case.case)
+    pictures = [read_picture(path, case.case).array for path in case.images]
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{case.case}-{number}.bricks" for number in range(len(pictures))]
+    told = [write_picture(path, array) for path, array in zip(files, pictures, strict=True)]
+    paths = folder / f"{case.case}-labels.bricks", folder / f"{case.case}-marks.npz"
+    marked = write_labels(*paths, labels.array, pictures, labels.geometry)
+    # As they come back from a database.
+    told, marked = json.loads(json.dumps([told, marked]))
+    shard = Shard.of(files, *paths, told, marked)
+    gone = tuple(path.with_name("gone") for path in case.images)
+    return replace(case, image=gone, labels=case.labels.with_name("gone"), shard=shard)
 
 
 def ball_in(folder: Path, name: str, modality: str = "MR") -> TrainingCase:

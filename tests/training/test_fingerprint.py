@@ -49,8 +49,22 @@ def test_greys_are_those_inside_the_organs() -> None:
 
 
 def test_many_voxels_are_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medprep.training.fingerprint._SAMPLE", 500)
+    monkeypatch.setattr("medprep.training.marks.GREYS", 500)
     assert Fingerprint.of([case()]).greys[0].mean == pytest.approx(100, abs=2)
+
+
+def test_of_many_cases_fewer_voxels_are_taken_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def concatenated(parts: list[np.ndarray]) -> np.ndarray:
+        taken.extend(map(len, parts))
+        return np.hstack(parts)
+
+    monkeypatch.setattr("medprep.training.fingerprint._MOST", 600)
+    monkeypatch.setattr(np, "concatenate", concatenated)
+    many = Fingerprint.of([case(seed=n) for n in range(3)])
+    assert max(taken) == 200
+    assert many.greys[0].mean == pytest.approx(100, abs=3)
 
 
 def test_copies_say_nothing() -> None:

@@ -15,8 +15,9 @@ from medprep.models.scaling import Scaling
 from medprep.models.targets import Targets
 from medprep.training.cache import Store, Stored
 from medprep.training.dataset import AugmentedSlices, Decoded, decode
+from medprep.training.marks import PLACES
 from medprep.training.online import SliceGrid
-from medprep.training.samples import PLACES, Samples
+from medprep.training.samples import Samples
 
 ORGANS = Targets({1: "liver", 2: "spleen"})
 CT = Scaling("z-score", -50.0, 250.0, 100.0, 30.0)

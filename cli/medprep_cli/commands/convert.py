@@ -50,6 +50,11 @@ _ALONE = ("stack", "colour", "include", "id_key")
     "are on a sheared grid (with --output only).",
 )  # fmt: skip
 @click.option(
+    "--shards", is_flag=True,
+    help="Also write what training reads in parts: for sets that no memory holds, in a workspace "
+    "only.",
+)  # fmt: skip
+@click.option(
     "--stack", is_flag=True,
     help="Echoes, b-values or time points of one series into one 4D NIfTI; else one file each.",
 )  # fmt: skip
@@ -80,6 +85,8 @@ def command(**options: Any) -> Convert | ConvertTree:
     from medprep.dicom.stacks import Policy
     from medprep.trees.options import ConvertTree
 
+    if options.pop("shards"):
+        raise click.UsageError("--shards: wanted in a workspace, without DIR and --output.")
     policy = Policy(options.pop("gaps"), options.pop("tilt"))
     options["format"] = options["format"] or ConvertTree.format
     return ConvertTree(source, output, policy=policy, **options)

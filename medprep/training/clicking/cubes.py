@@ -14,7 +14,7 @@ from medprep.models.prompts.clicks import Click
 from medprep.models.prompts.framing import canonical, cut, normalised, official_corner
 from medprep.training.cache import Store, Stored
 from medprep.training.dataset import Decoded
-from medprep.training.samples import PLACES
+from medprep.training.marks import PLACES
 
 CT_HU = (-1000, 1000)
 """Grey values of a CT are clipped to these, as the authors do in training."""
@@ -54,7 +54,7 @@ class Pair:
     corner
         First voxel of the cube around the middle of its box.
     voxels
-        Up to `medprep.training.samples.PLACES` voxels of it as flat indices, evenly taken.
+        Up to `medprep.training.marks.PLACES` voxels of it as flat indices, evenly taken.
     own
         Whether it is of the case itself, not of a copy.
     """

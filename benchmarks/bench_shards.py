@@ -1,0 +1,322 @@
+"""Measure forms of a training set on disk: what a random patch or slice of each costs.
+
+    python benchmarks/bench_shards.py [DATA] [--samples 200] [--folder FOLDER]
+        [--forms map,bricks,...] [--volumes 8]
+
+DATA is the folder that MEDPREP_TEST_DATA names for the tests; without it only made-up volumes are
+measured. For each form: bytes on disk for each byte of picture and labels, processor time to make
+it, and for a random 3D patch and a random slice (picture and labels) the processor time with a
+warm page cache, and with a cold one the time by the clock and the bytes that came from the disk.
+A cache is made cold by POSIX_FADV_DONTNEED on files that are synced (Linux). Processor time is of
+this process; every reader uses one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medprep.formats import nifti
+from medprep.geometry import Geometry
+from medprep.volume import LabelMap, Volume
+
+BRICK = (16, 32, 32)
+Array = NDArray[Any]
+Box = tuple[slice, slice, slice]
+
+
+class Form(Protocol):
+    """A way to keep an array."""
+
+    def write(self, path: Path, array: Array) -> None:
+        """Write one."""
+
+    def read(self, path: Path, box: Box) -> Array:
+        """Read a box of one."""
+
+
+class Nifti:
+    """As a workspace has it: packed whole, so read whole."""
+
+    def write(self, path: Path, array: Array) -> None:  # noqa: D102
+        grid = Geometry.from_parts(array.shape, (1.0, 1.0, 1.0))
+        labels = array.dtype == np.uint8
+        volume = LabelMap(array, grid) if labels else Volume(array, grid)
+        nifti.write(path.with_name(f"{path.name}.nii.gz"), volume)
+
+    def read(self, path: Path, box: Box) -> Array:  # noqa: D102
+        return nifti.read(path.with_name(f"{path.name}.nii.gz")).array[box]
+
+
+class Map:
+    """A .npy, mapped."""
+
+    def write(self, path: Path, array: Array) -> None:  # noqa: D102
+        np.save(path.with_suffix(".npy"), array)
+
+    def read(self, path: Path, box: Box) -> Array:  # noqa: D102
+        return np.array(np.load(path.with_suffix(".npy"), mmap_mode="r")[box])
+
+
+class Safetensors:
+    """The same bytes behind another head."""
+
+    def write(self, path: Path, array: Array) -> None:  # noqa: D102
+        from safetensors.numpy import save_file
+
+        save_file({"a": array}, path)
+
+    def read(self, path: Path, box: Box) -> Array:  # noqa: D102
+        from safetensors import safe_open
+
+        with safe_open(path, framework="numpy") as opened:
+            return opened.get_slice("a")[box]
+
+
+class Bricks:
+    """Bricks one after the other, each packed by itself or not at all.
+
+    Parameters
+    ----------
+    pack, unpack
+        Bytes to bytes; None leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        pack: Callable[[bytes], bytes] | None = None,
+        unpack: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self._pack, self._unpack = pack, unpack
+
+    def write(self, path: Path, array: Array) -> None:  # noqa: D102
+        starts, offset = [0], 0
+        with path.open("wb") as file:
+            for first in np.ndindex(*_counts(array.shape)):
+                inner = array[_box([n * b for n, b in zip(first, BRICK, strict=True)], BRICK)]
+                whole = np.zeros(BRICK, array.dtype)
+                whole[tuple(slice(0, side) for side in inner.shape)] = inner
+                packed = whole.tobytes() if self._pack is None else self._pack(whole.tobytes())
+                offset += file.write(packed)
+                starts.append(offset)
+        head = {"shape": array.shape, "dtype": str(array.dtype)}
+        path.with_suffix(".json").write_text(json.dumps(head))
+        np.save(path.with_suffix(".npy"), np.asarray(starts))
+
+    def read(self, path: Path, box: Box) -> Array:  # noqa: D102
+        head = json.loads(path.with_suffix(".json").read_text())
+        starts = np.load(path.with_suffix(".npy"))
+        shape, kind = head["shape"], np.dtype(head["dtype"])
+        found = np.empty([one.stop - one.start for one in box], kind)
+        counts = _counts(shape)
+        every = [range(o.start // b, -(-o.stop // b)) for o, b in zip(box, BRICK, strict=True)]
+        with path.open("rb") as file:
+            for place in ((z, y, x) for z in every[0] for y in every[1] for x in every[2]):
+                number = int(np.ravel_multi_index(place, counts))
+                first, last = int(starts[number]), int(starts[number + 1])
+                packed = os.pread(file.fileno(), last - first, first)
+                content = packed if self._unpack is None else self._unpack(packed)
+                brick = np.frombuffer(content, kind).reshape(BRICK)
+                into, out = [], []
+                for at, side, one in zip(place, BRICK, box, strict=True):
+                    begin, end = max(at * side, one.start), min((at + 1) * side, one.stop)
+                    into.append(slice(begin - one.start, end - one.start))
+                    out.append(slice(begin - at * side, end - at * side))
+                found[tuple(into)] = brick[tuple(out)]
+        return found
+
+
+class Blosc2:
+    """Blosc2's own file of chunks of blocks.
+
+    Parameters
+    ----------
+    codec
+        ``LZ4`` or ``ZSTD``, with the byte shuffle.
+    level
+        0 packs nothing.
+    """
+
+    def __init__(self, codec: str, level: int) -> None:
+        self._codec, self._level = codec, level
+
+    def write(self, path: Path, array: Array) -> None:  # noqa: D102
+        import blosc2
+
+        chunks = tuple(min(side, 4 * brick) for side, brick in zip(array.shape, BRICK, strict=True))
+        blocks = tuple(min(side, brick) for side, brick in zip(chunks, BRICK, strict=True))
+        blosc2.asarray(
+            np.ascontiguousarray(array), urlpath=str(path.with_suffix(".b2nd")), mode="w",
+            chunks=chunks, blocks=blocks,
+            cparams={"codec": blosc2.Codec[self._codec], "clevel": self._level, "nthreads": 1},
+        )  # fmt: skip
+
+    def read(self, path: Path, box: Box) -> Array:  # noqa: D102
+        import blosc2
+
+        opened = blosc2.open(
+            str(path.with_suffix(".b2nd")), mode="r", mmap_mode="r", dparams={"nthreads": 1}
+        )
+        return opened[box]
+
+
+def forms() -> dict[str, Form]:
+    """Give every form by name."""
+    from isal import isal_zlib
+
+    return {
+        "nifti": Nifti(),
+        "map": Map(),
+        "safetensors": Safetensors(),
+        "bricks": Bricks(),
+        "bricks-isal": Bricks(lambda whole: isal_zlib.compress(whole, 1), isal_zlib.decompress),
+        "blosc2-lz4": Blosc2("LZ4", 5),
+        "blosc2-zstd": Blosc2("ZSTD", 5),
+    }
+
+
+def _counts(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(-(-side // brick) for side, brick in zip(shape, BRICK, strict=True))
+
+
+def _box(start: Sequence[int], sides: Sequence[int]) -> Box:
+    slices, rows, columns = (slice(a, a + b) for a, b in zip(start, sides, strict=True))
+    return slices, rows, columns
+
+
+def made_up(number: int, shape: tuple[int, int, int]) -> tuple[Array, Array]:
+    """Give a volume like a CT's, with noise of 10, and two organs."""
+    chance = np.random.default_rng(number)
+    z, y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in shape)
+    away = (z[:, None, None] ** 2) / 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2
+    labels = ((away < 0.1).astype(np.uint8) + (away < 0.02)).astype(np.uint8)
+    body = np.where(away < 0.7, 40.0, -1000.0).astype(np.float32) + 60 * labels
+    body += chance.normal(0, 10, shape).astype(np.float32) * (away < 0.9)
+    return body.round().astype(np.int16), labels
+
+
+def pairs(folder: Path, images: str, labels: str, count: int) -> list[tuple[Array, Array]]:
+    """Read some pictures and their labels."""
+    found = sorted(folder.glob(images))[:count]
+    named = [one.relative_to(folder).as_posix() for one in found]
+    old, new = labels.split("=")
+    return [
+        (nifti.read(folder / one).array, nifti.read_label_map(folder / one.replace(old, new)).array)
+        for one in named
+    ]
+
+
+def _forget(folder: Path) -> None:
+    for path in folder.iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def _read_bytes() -> int:
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes"))
+
+
+def _boxes(volumes: Sequence[tuple[Array, Array]], patch: Sequence[int], count: int) -> list[Any]:
+    """Draw boxes, the same ones for every form."""
+    chance = np.random.default_rng(5)
+    drawn = []
+    for _ in range(count):
+        number = int(chance.integers(len(volumes)))
+        shape = volumes[number][0].shape
+        sides = [min(side, most) for side, most in zip(patch, shape, strict=True)]
+        start = [int(chance.integers(h - s + 1)) for h, s in zip(shape, sides, strict=True)]
+        drawn.append((number, _box(start, sides)))
+    return drawn
+
+
+def measure(
+    form: Form, volumes: Sequence[tuple[Array, Array]], folder: Path, patch: Sequence[int],
+    samples: int,
+) -> list[float]:  # fmt: skip
+    """Give what one form costs; see the table's head."""
+    folder.mkdir()
+    start = time.process_time()
+    for number, arrays in enumerate(volumes):
+        for kind, array in zip("pl", arrays, strict=True):
+            form.write(folder / f"{number}{kind}", array)
+    made = time.process_time() - start
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    plain = sum(array.nbytes for arrays in volumes for array in arrays)
+    row = [size / plain, 1e3 * made / len(volumes)]
+    for sides in (patch, (1, 10**9, 10**9)):
+        boxes = _boxes(volumes, sides, samples)
+        for number, box in boxes:  # exact, and warm from here on
+            for kind, array in zip("pl", volumes[number], strict=True):
+                assert np.array_equal(form.read(folder / f"{number}{kind}", box), array[box])
+        start = time.process_time()
+        for number, box in boxes:
+            form.read(folder / f"{number}p", box)
+            form.read(folder / f"{number}l", box)
+        row.append(1e3 * (time.process_time() - start) / samples)
+        few = boxes[: max(10, samples // 10)]
+        clock, bytes_ = 0.0, 0
+        for number, box in few:
+            _forget(folder)
+            begun, before = time.perf_counter(), _read_bytes()
+            form.read(folder / f"{number}p", box)
+            form.read(folder / f"{number}l", box)
+            clock += time.perf_counter() - begun
+            bytes_ += _read_bytes() - before
+        row += [1e3 * clock / len(few), bytes_ / len(few) / 1024]
+    return row
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("data", nargs="?", type=Path)
+    asked.add_argument("--samples", type=int, default=200)
+    asked.add_argument("--volumes", type=int, default=8)
+    asked.add_argument("--folder", type=Path)
+    asked.add_argument("--forms", default=",".join(forms()))
+    given = asked.parse_args()
+    sets = {"CT-like 120x512x512": (
+        [made_up(n, (120, 512, 512)) for n in range(max(2, given.volumes // 4))], (64, 96, 96)
+    )}  # fmt: skip
+    if given.data is not None:
+        chaos = (given.data / "chaos_mr_t2_nifti", "image_*", "image_=label_")
+        hippocampus = (given.data / "hippocampus", "images/*.nii*", "images/=labels/")
+        sets["CHAOS MR T2"] = (pairs(*chaos, given.volumes), (24, 128, 128))
+        sets["hippocampus"] = (pairs(*hippocampus, 4 * given.volumes), (32, 40, 32))
+    for name, (volumes, patch) in sets.items():
+        print(f"\n{name}: {len(volumes)} volumes, patches of {'x'.join(map(str, patch))}")
+        print(
+            f"  {'':12} {'disk/':>6} {'make':>7} | {'patch: CPU':>10} {'cold':>7} {'from disk':>9}"
+            f" | {'slice: CPU':>10} {'cold':>7} {'from disk':>9}\n"
+            f"  {'':12} {'plain':>6} {'ms':>7} | {'warm ms':>10} {'ms':>7} {'KiB':>9}"
+            f" | {'warm ms':>10} {'ms':>7} {'KiB':>9}"
+        )
+        for called in given.forms.split(","):
+            folder = Path(tempfile.mkdtemp(dir=given.folder))
+            samples = max(10, given.samples // 10) if called == "nifti" else given.samples
+            try:
+                row = measure(forms()[called], volumes, folder / "form", patch, samples)
+            finally:
+                shutil.rmtree(folder)
+            print(
+                f"  {called:12} {row[0]:6.3f} {row[1]:7.1f} | {row[2]:10.3f} {row[3]:7.2f} "
+                f"{row[4]:9.0f} | {row[5]:10.3f} {row[6]:7.2f} {row[7]:9.0f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
