@@ -75,7 +75,7 @@ def test_the_second_is_refused_at_once_and_harms_nothing(
     lock = (work / "medprep.lock").read_bytes()
     done = medprep("clean", "-w", work)
     assert done.returncode == 1
-    assert f"process {writer.pid} on {socket.gethostname()} works in this workspace" in done.stderr
+    assert f"process {writer.pid} on {socket.gethostname()} works in this folder" in done.stderr
     assert "docs/errors.md#locked" in done.stderr
     assert (work / "medprep.lock").read_bytes() == lock
     assert not (work / "clean.csv").exists()
@@ -125,3 +125,52 @@ def test_another_hosts_is_kept_until_told_otherwise(work: Path) -> None:
     assert medprep("status", "-w", work).returncode == 0
     assert medprep("clean", "-w", work, "--break-lock").returncode == 0
     assert not lock.exists()
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from medprep.workspace.output import held
+with held(Path(sys.argv[1]), Path(sys.argv[1], "private")):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("command", ["convert", "deidentify"])
+def test_one_process_at_a_time_writes_to_a_folder(command: str, tmp_path: Path) -> None:
+    make_chaos(
+        tmp_path / "CHAOS", mr_patients=(1,), unlabelled=(), ct_patients=(), slices=(2, 2), size=32
+    )
+    out = tmp_path / "out"
+    words = [command, tmp_path / "CHAOS", "--output", out]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(out)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        refused = medprep(*words)
+        assert refused.returncode == 1
+        assert f"process {other.pid} on {socket.gethostname()} works in this folder" in (
+            refused.stderr
+        )
+        assert "--break-lock" not in refused.stderr, "these commands have no such option"
+        assert [path.name for path in out.iterdir()] == ["medprep.lock"]
+        other.kill()
+    done = medprep(*words)
+    assert done.returncode == 0, done.stderr
+    assert not (out / "medprep.lock").exists()
+    if command == "convert":
+        part = out / "private" / ".sources.csv.4711.part"
+        part.touch()
+        assert medprep(*words).returncode == 0
+        assert not part.exists(), "also where nothing is left to do"
+
+
+def test_an_output_that_stays_empty_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "note.txt").write_text("no picture")
+    done = medprep("convert", tmp_path / "source", "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert not (tmp_path / "out").exists()

@@ -19,9 +19,11 @@ from medprep.dicom.roles import role_of
 from medprep.dicom.tags import NoDicomError, read_tags
 from medprep.errors import DicomError, NothingDoneError, SourceError, WorkspaceError
 from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases
-from medprep.files import csv_bytes, remove_parts, walk_folders, write_bytes
+from medprep.files import csv_bytes, walk_folders, write_bytes
 from medprep.progress import Progress, Silent
 from medprep.workspace.idkey import id_key, save_key
+from medprep.workspace.lock import LOCK
+from medprep.workspace.output import held
 
 _PROCESS_BYTES = 50 << 20
 _WORTH_FILES = 500
@@ -134,9 +136,35 @@ def deidentify(
     shown = progress or Silent()
     outcome = DeidentifyOutcome()
     profile = Profile(frozenset(options.retain), frozenset(options.clean), options.shift_dates)
-    output, key = Path(options.output), _key(options)
+    key = _key(options)
     found = list(_blobs(Path(options.source), outcome))
-    journal = _journal(options, overwrite=overwrite)
+    with held(Path(options.output), options.way_back.parent, below=True):
+        journal = _journal(options, overwrite=overwrite)
+        todo = _todo(options, profile, key, found, journal, outcome)
+        if todo:
+            save_key(options.way_back.parent, key)
+            journal.begin()
+        count = choose_jobs(jobs, len(todo)) if jobs or len(todo) > _WORTH_FILES else 1
+        largest = max((job.blob.size for job in todo), default=0)
+        count = fitting_jobs(count, _PROCESS_BYTES + 3 * largest, most_bytes)
+        going = map_cases(write_file, todo, jobs=count, limit_s=case_timeout_s)
+        _tell(going, len(todo), journal, outcome, shown)
+        if not (outcome.written or outcome.kept or outcome.refused):
+            raise NothingDoneError(f"no DICOM among {len(found)} files of {options.source}")
+        _write_accounts(options, profile, journal, outcome)
+    return outcome
+
+
+def _todo(
+    options: Deidentify,
+    profile: Profile,
+    key: bytes,
+    found: Iterable[tuple[Blob, str]],
+    journal: Journal,
+    outcome: DeidentifyOutcome,
+) -> list[FileJob]:
+    """Tell what is to be written from what is there."""
+    output = Path(options.output)
     todo = []
     for blob, inside in found:
         line = journal.lines.get(inside)
@@ -144,19 +172,7 @@ def deidentify(
             outcome.kept.append(line.written)
         else:
             todo.append(FileJob(blob, inside, str(output), profile, key))
-    if todo:
-        remove_parts(output)
-        save_key(options.way_back.parent, key)
-        journal.begin()
-    count = choose_jobs(jobs, len(todo)) if jobs or len(todo) > _WORTH_FILES else 1
-    largest = max((job.blob.size for job in todo), default=0)
-    count = fitting_jobs(count, _PROCESS_BYTES + 3 * largest, most_bytes)
-    going = map_cases(write_file, todo, jobs=count, limit_s=case_timeout_s)
-    _tell(going, len(todo), journal, outcome, shown)
-    if not (outcome.written or outcome.kept or outcome.refused):
-        raise NothingDoneError(f"no DICOM among {len(found)} files of {options.source}")
-    _write_accounts(options, profile, journal, outcome)
-    return outcome
+    return todo
 
 
 def _key(options: Deidentify) -> bytes:
@@ -172,7 +188,8 @@ def _journal(options: Deidentify, *, overwrite: bool) -> Journal:
             if ".." not in Path(name).parts and not Path(name).is_absolute():
                 (output / name).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
-    if output.exists() and not path.exists() and not overwrite and any(output.iterdir()):
+    others = [one for one in output.iterdir() if one.name != LOCK]
+    if others and not path.exists() and not overwrite:
         raise WorkspaceError(
             f"the output holds files that {path.name} does not know; give the --key-file they were "
             "written with, an empty --output, or --overwrite",

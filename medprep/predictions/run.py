@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from medprep.errors import CheckpointError, NothingDoneError, WriteError
 from medprep.execute import Failure, map_cases
-from medprep.files import json_bytes, remove_parts, write_bytes
+from medprep.files import json_bytes, write_bytes
 from medprep.models.published import contamination
 from medprep.predictions import chaos
 from medprep.predictions.inputs import Case, Inputs, find_inputs
@@ -25,6 +25,7 @@ from medprep.trees.options import ConvertTree
 from medprep.trees.write import VolumeJob
 from medprep.workspace.idkey import id_key, save_key
 from medprep.workspace.layout import Layout
+from medprep.workspace.output import held
 
 if TYPE_CHECKING:
     from medprep.inference.predict import Predictor
@@ -122,24 +123,26 @@ def predict_folder(
     shown = progress or Silent()
     predictor = _predictor(options, workspace)
     record = _record(options, predictor, _weights(options, workspace))
-    _require_same(options, record, overwrite)
+    _require_same(options, record, overwrite)  # before the folder is read
     found, notes = _find(options, predictor, shown)
     failed = dict(found.failed)
     if not (found.cases or failed or found.tree.broken):
         raise NothingDoneError(
             f"no picture to predict in {options.source}; wanted are DICOM, .nii or .nii.gz"
         )
-    names = Targets(options.format, Path(options.output), predictor.organs)
-    todo, kept = _sorted(options, found, names, failed, overwrite)
-    if todo:
-        remove_parts(Path(options.output), below=options.format == "chaos")
-        write_bytes(Path(options.output, _RECORD), json_bytes(record))
+    output = Path(options.output)
+    names = Targets(options.format, output, predictor.organs)
+    with held(output, options.private, below=options.format == "chaos"):
+        _require_same(options, record, overwrite)  # nobody else can change it now
+        todo, kept = _sorted(options, found, names, failed, overwrite)
+        if todo:
+            write_bytes(output / _RECORD, json_bytes(record))
+            if found.tree.volumes:
+                save_key(options.private, _key(options))
+        work = partial(label_case, predictor, options.window, names)
+        made = _work(work, todo, failed, shown)
         if found.tree.volumes:
-            save_key(options.private, _key(options))
-    work = partial(label_case, predictor, options.window, names)
-    made = _work(work, todo, failed, shown)
-    if found.tree.volumes:
-        TreeLedger(options.private).write(_jobs(options, found), found.tree, failed)
+            TreeLedger(options.private).write(_jobs(options, found), found.tree, failed)
     return PredictOutcome(tuple(made), tuple(kept), failed, found, (*predictor.notes, *notes))
 
 

@@ -15,7 +15,6 @@ from medprep.dicom.records import SliceHeader
 from medprep.dicom.tags import EXPLICIT, IMPLICIT
 from medprep.errors import NothingDoneError
 from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases
-from medprep.files import remove_parts
 from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
 from medprep.reporting.text import counted
@@ -24,6 +23,7 @@ from medprep.trees.options import ConvertTree
 from medprep.trees.survey import Found, Survey, survey
 from medprep.trees.write import Made, VolumeJob, write_volume
 from medprep.workspace.idkey import id_key, save_key
+from medprep.workspace.output import held
 
 _NATIVE_BYTES_S, _CODED_BYTES_S = 150e6, 25e6
 _OTHER = (
@@ -117,34 +117,48 @@ def convert_tree(
     NothingDoneError
         If it holds no volume, sound or not.
     WorkspaceError
-        If the output's private table or key is damaged.
+        If the output's private table or key is damaged, or another process writes there.
     """
     shown = progress or Silent()
     found = look_at(options, shown)
-    output = Path(options.output)
+    with held(Path(options.output), _private(options)):
+        planned = _planned(found, options, overwrite=overwrite)
+        todo = planned.todo
+        if todo:
+            save_key(_private(options), _key(options))
+        count = choose_jobs(jobs, len(todo)) if jobs or _seconds(todo) > _WORTH_S else 1
+        count = fitting_jobs(count, max(map(needed_bytes, todo), default=0), most_bytes)
+        going = map_cases(write_volume, todo, jobs=count, limit_s=case_timeout_s)
+        made = _told(going, len(todo), planned.failed, shown)
+        if not (made or planned.kept or planned.failed or found.broken):
+            raise NothingDoneError(_nothing(found, options))
+        TreeLedger(_private(options)).write(planned.jobs, found, planned.failed)
+    return TreeOutcome(tuple(made), tuple(planned.kept), planned.failed, found)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """The volumes of a tree: all, those to be made, those that are there, those that cannot be."""
+
+    jobs: list[VolumeJob]
+    todo: list[VolumeJob]
+    kept: list[str]
+    failed: dict[str, Failure]
+
+
+def _planned(found: Survey, options: ConvertTree, *, overwrite: bool) -> _Planned:
     failed = {one.name: one.failure for one in found.refused if one.failure is not None}
     ledger = TreeLedger(_private(options))
-    todo, kept = [], []
-    jobs_of_tree = _jobs_of(found, options)
-    for job in jobs_of_tree:
+    planned = _Planned(_jobs_of(found, options), [], [], failed)
+    for job in planned.jobs:
         there = job.target.exists() and job.sidecar.exists()
         if there and ledger.is_other(job):
             failed[job.name] = Failure("other-data", _OTHER)
         elif there and not overwrite:
-            kept.append(job.name)
+            planned.kept.append(job.name)
         else:
-            todo.append(job)
-    if todo:
-        remove_parts(output, below=False)
-        save_key(_private(options), _key(options))
-    count = choose_jobs(jobs, len(todo)) if jobs or _seconds(todo) > _WORTH_S else 1
-    count = fitting_jobs(count, max(map(needed_bytes, todo), default=0), most_bytes)
-    going = map_cases(write_volume, todo, jobs=count, limit_s=case_timeout_s)
-    made = _told(going, len(todo), failed, shown)
-    if not (made or kept or failed or found.broken):
-        raise NothingDoneError(_nothing(found, options))
-    ledger.write(jobs_of_tree, found, failed)
-    return TreeOutcome(tuple(made), tuple(kept), failed, found)
+            planned.todo.append(job)
+    return planned
 
 
 def _private(options: ConvertTree) -> Path:

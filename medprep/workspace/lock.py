@@ -15,7 +15,7 @@ from typing import Self
 from medprep.errors import LockedError, OptionError
 from medprep.room import unwritten
 
-_NAME = "medprep.lock"
+LOCK = "medprep.lock"
 _POLL_S = 0.2
 
 
@@ -66,6 +66,8 @@ class Lock:
         How long to wait for another holder.
     force
         Take the lock whoever holds it.
+    else_do
+        What the user can do where it is held.
 
     Raises
     ------
@@ -77,12 +79,20 @@ class Lock:
         If it cannot be written.
     """
 
-    def __init__(self, folder: Path, *, wait_s: float = 0.0, force: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        wait_s: float = 0.0,
+        force: bool = False,
+        else_do: str = "wait for it (--wait SECONDS), or if it is surely gone: --break-lock",
+    ) -> None:
         if not wait_s >= 0:  # no number is neither, and would be waited for without end
             raise OptionError(f"--wait is {wait_s}; wanted are seconds from 0 on")
-        self._path = folder / _NAME
+        self._path = folder / LOCK
         self._wait_s = wait_s
         self._force = force
+        self._else_do = else_do
 
     def __enter__(self) -> Self:
         # Ctrl-C may fall between any two steps, also of the leaving: the end gives it back then.
@@ -98,8 +108,7 @@ class Lock:
                 time.sleep(_POLL_S)
             elif time.monotonic() >= end:
                 raise LockedError(
-                    f"process {holder.pid} on {holder.host} works in this workspace; wait for it "
-                    "(--wait SECONDS), or if it is surely gone: --break-lock",
+                    f"process {holder.pid} on {holder.host} works in this folder; {self._else_do}",
                     path=self._path.parent,
                 )
             else:
@@ -123,7 +132,7 @@ class Lock:
     def _take(self) -> bool:
         # A link appears with its content and fails if the name is taken: nobody ever reads half
         # a lock, on network file systems too.
-        draft = self._path.with_name(f".{_NAME}.{socket.gethostname()}.{os.getpid()}")
+        draft = self._path.with_name(f".{LOCK}.{socket.gethostname()}.{os.getpid()}")
         try:
             draft.write_text(json.dumps(asdict(Holder.me())))
             return _appears(draft, self._path)
@@ -134,7 +143,7 @@ class Lock:
 
     def _remove(self, stale: Holder | None) -> None:
         """Remove a stale lock, and put it back if it changed hands in between."""
-        aside = self._path.with_name(f".{_NAME}.stale.{os.getpid()}")
+        aside = self._path.with_name(f".{LOCK}.stale.{os.getpid()}")
         try:
             self._path.replace(aside)
         except FileNotFoundError:
@@ -146,8 +155,8 @@ class Lock:
 
     def _tidy(self) -> None:
         """Remove what processes left that were killed while they took a lock."""
-        for path in self._path.parent.glob(f".{_NAME}.*"):
-            host, _, pid = path.name.removeprefix(f".{_NAME}.").rpartition(".")
+        for path in self._path.parent.glob(f".{LOCK}.*"):
+            host, _, pid = path.name.removeprefix(f".{LOCK}.").rpartition(".")
             ours = host in (socket.gethostname(), "stale") and pid.isdecimal()
             if ours and not _is_alive(int(pid)):
                 path.unlink(missing_ok=True)
