@@ -2,7 +2,9 @@
 
 Each takes the workspace by name and gives an `Outcome`; a stage that is missing before it runs
 with the options it had last, or its defaults. ``jobs`` above 1 starts processes by "spawn", so a
-script that asks for them must guard its own start: ``if __name__ == "__main__":``.
+script that asks for them must guard its own start: ``if __name__ == "__main__":``. ``cluster``
+works cases on a Dask cluster instead: the address of its scheduler, or ``local:N``, which starts
+processes too.
 """
 
 from __future__ import annotations
@@ -62,6 +64,7 @@ def split(
     id_key: str | None = None,
     leak_check: bool = True,
     workspace: Path | str = WORKSPACE,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Find the cases of a data set and put their patients into folds; see `Split`."""
@@ -69,7 +72,7 @@ def split(
         str(source), preset, train, val, test, folds, inner_folds, leave_out, tuple(stratify),
         site_from, patient_pattern, splits, allow_leaks, seed, resplit, id_key, leak_check,
     )  # fmt: skip
-    return run([stage], workspace, progress=progress)
+    return run([stage], workspace, cluster=cluster, progress=progress)
 
 
 def convert(
@@ -81,11 +84,12 @@ def convert(
     shards: bool = Convert.shards,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Turn every case into NIfTI and PNG slices; see `Convert`."""
     stage = Convert(format, window, gaps, tilt, shards)
-    return run([stage], workspace, jobs=jobs, progress=progress)
+    return run([stage], workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def extract(
@@ -103,6 +107,7 @@ def extract(
     format: Literal["nifti", "png"] = Extract.format,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Turn masks into label maps; see `Extract`."""
@@ -110,14 +115,16 @@ def extract(
         tuple(organ), tuple(label), unmapped, table, snap, tuple(split_pair), mask_order,
         tuple(mask_flip), mask_transpose, strict, format,
     )  # fmt: skip
-    return run([stage], workspace, jobs=jobs, progress=progress)
+    return run([stage], workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def extract_liver(
-    *, workspace: Path | str = WORKSPACE, jobs: int = 1, progress: Progress | None = None
-) -> Outcome:
+    *, workspace: Path | str = WORKSPACE, jobs: int = 1, cluster: str | None = None,
+    progress: Progress | None = None,
+) -> Outcome:  # fmt: skip
     """Turn masks into label maps of the liver."""
-    return extract(organ=("liver",), workspace=workspace, jobs=jobs, progress=progress)
+    liver = ("liver",)
+    return extract(organ=liver, workspace=workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def clean(
@@ -137,6 +144,7 @@ def clean(
     yes: bool = False,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Remove from the labels what cannot be an organ; see `Clean`."""
@@ -144,7 +152,7 @@ def clean(
         rules, keep, tuple(keep_of), min_piece_ml, fill_holes, smooth_radius, split_pairs,
         min_case_ml, min_case_side_mm, min_ml, min_side_mm, max_background_percent, yes,
     )  # fmt: skip
-    return run([stage], workspace, jobs=jobs, progress=progress)
+    return run([stage], workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def check(
@@ -152,10 +160,11 @@ def check(
     strict: bool = False,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Look whether masks sit on their pictures, and what stands in two folds; see `Check`."""
-    return run([Check(strict)], workspace, jobs=jobs, progress=progress)
+    return run([Check(strict)], workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def augment(
@@ -168,11 +177,12 @@ def augment(
     preview: bool = False,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Make augmented copies of the training cases; see `Augment`."""
     stage = Augment(copies, seed, recipe, engine, dimensions, preview)
-    return run([stage], workspace, jobs=jobs, progress=progress)
+    return run([stage], workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def train(
@@ -225,11 +235,12 @@ def predict(
     mirror: Sequence[Axis] = (),
     format: PredictionFormat = Predict.format,
     workspace: Path | str = WORKSPACE,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Predict label maps on the original grids; see `Predict`."""
     stage = Predict(run_name, cases, device, overlap, tuple(mirror), format)
-    return run([stage], workspace, progress=progress)
+    return run([stage], workspace, cluster=cluster, progress=progress)
 
 
 def dice(
@@ -238,11 +249,12 @@ def dice(
     reference: Literal["extracted", "cleaned"] = Evaluate.reference,
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Score the predictions of held-out patients by Dice; see `Evaluate`."""
     stage = Evaluate(_names(run_name), reference, ("dice",))
-    return run([stage], workspace, jobs=jobs, progress=progress)
+    return run([stage], workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def evaluate(
@@ -254,11 +266,12 @@ def evaluate(
     tolerance: Sequence[str] = (),
     workspace: Path | str = WORKSPACE,
     jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Score the predictions of held-out patients; see `Evaluate` (``run_name`` is its ``run``)."""
     stage = Evaluate(_names(run_name), reference, tuple(metrics), preset, tuple(tolerance))
-    return run([stage], workspace, jobs=jobs, progress=progress)
+    return run([stage], workspace, jobs=jobs, cluster=cluster, progress=progress)
 
 
 def _names(one_or_more: str | Sequence[str]) -> tuple[str, ...]:

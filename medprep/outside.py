@@ -1,7 +1,8 @@
 """Commands that need no workspace as functions: same names, same options, same results.
 
 ``jobs`` above 1 starts processes by "spawn", so a script that asks for them must guard its own
-start: ``if __name__ == "__main__":``.
+start: ``if __name__ == "__main__":``. ``cluster`` works on a Dask cluster instead: the address of
+its scheduler, or ``local:N``, which starts processes too.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from medprep.dicom.stacks import Gaps, Policy, Tilt
 from medprep.evaluations import run as evaluations
 from medprep.evaluations.options import EvaluateFolders
 from medprep.evaluations.run import FolderOutcome
+from medprep.execute import workers_at
 from medprep.inference.options import Axis
 from medprep.places.paths import path_of
 from medprep.predictions import run as predictions
 from medprep.predictions.options import FolderFormat, PredictFolder
 from medprep.predictions.run import PredictOutcome
-from medprep.progress import Progress
+from medprep.progress import Progress, Silent
 from medprep.trees import run as trees
 from medprep.trees.options import ConvertTree, TreeFormat
 from medprep.trees.run import TreeOutcome
@@ -43,6 +45,7 @@ def convert_tree(
     id_key: str | None = None,
     jobs: int = 0,
     overwrite: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> TreeOutcome:
     """Convert any DICOM tree into a folder, without a workspace; see `ConvertTree`."""
@@ -50,7 +53,10 @@ def convert_tree(
         str(source), str(output), format, window, Policy(gaps, tilt), stack, colour,
         tuple(include), id_key,
     )  # fmt: skip
-    return trees.convert_tree(options, jobs=jobs, overwrite=overwrite, progress=progress)
+    return trees.convert_tree(
+        options, jobs=jobs, overwrite=overwrite, cluster=cluster,
+        progress=progress,
+    )  # fmt: skip
 
 
 def deidentify(
@@ -64,18 +70,23 @@ def deidentify(
     key_file: str | None = None,
     jobs: int = 0,
     overwrite: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> DeidentifyOutcome:
     """Write DICOM by the PS3.15 confidentiality profile; see `Deidentify`. Not anonymous."""
     options = Deidentify(
         str(source), str(output), tuple(retain), tuple(clean), shift_dates, id_key, key_file
     )
-    return confidentiality.deidentify(options, jobs=jobs, overwrite=overwrite, progress=progress)
+    return confidentiality.deidentify(
+        options, jobs=jobs, overwrite=overwrite, cluster=cluster,
+        progress=progress,
+    )  # fmt: skip
 
 
-def scan(source: Path | str, *, include: Sequence[str] = ()) -> Survey:
+def scan(source: Path | str, *, include: Sequence[str] = (), cluster: str | None = None) -> Survey:
     """Say what a DICOM tree holds; nothing is written. Its names are under no key."""
-    return survey(path_of(source), b"", include=tuple(include))
+    with workers_at(cluster, Silent(), read=[source]) as workers:
+        return survey(path_of(source), b"", include=tuple(include), cluster=workers)
 
 
 def evaluate_folders(
@@ -93,6 +104,7 @@ def evaluate_folders(
     output: Path | str | None = None,
     jobs: int = 1,
     overwrite: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> FolderOutcome:
     """Score files that are in no workspace; see `EvaluateFolders`."""
@@ -102,7 +114,10 @@ def evaluate_folders(
         None if grid is None else str(grid), spacing_mm, resample, patient_pattern,
         None if output is None else str(output),
     )  # fmt: skip
-    return evaluations.evaluate_folders(options, jobs=jobs, overwrite=overwrite, progress=progress)
+    return evaluations.evaluate_folders(
+        options, jobs=jobs, overwrite=overwrite, cluster=cluster,
+        progress=progress,
+    )  # fmt: skip
 
 
 def predict_folder(
@@ -121,6 +136,7 @@ def predict_folder(
     id_key: str | None = None,
     workspace: Path | str | None = None,
     overwrite: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> PredictOutcome:
     """Label every volume of a folder; ``run_name`` is of a ``workspace``; see `PredictFolder`."""
@@ -129,7 +145,10 @@ def predict_folder(
         tuple(mirror), window, Policy(gaps, tilt), id_key,
     )  # fmt: skip
     home = None if workspace is None else Path(workspace)
-    return predictions.predict_folder(options, home, overwrite=overwrite, progress=progress)
+    return predictions.predict_folder(
+        options, home, overwrite=overwrite, cluster=cluster,
+        progress=progress,
+    )  # fmt: skip
 
 
 def sample_data(folder: Path | str, *, seed: int = 2026) -> None:

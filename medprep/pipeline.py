@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medprep.errors import (
     MedprepError,
@@ -21,6 +21,7 @@ from medprep.errors import (
     OptionError,
     WorkspaceError,
 )
+from medprep.execute import workers_at
 from medprep.order import check_order, expand, title
 from medprep.progress import Progress, Silent
 from medprep.room import unwritten
@@ -30,9 +31,6 @@ from medprep.stages.tables import write_cases
 from medprep.workspace.database import Step
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from medprep.execute.cluster import Cluster
 
 _VERSIONS_OF = ("medprep", "numpy", "pydicom", "torch", "opencv-python", "Augmentor")
 
@@ -118,17 +116,10 @@ def run(
     most = most_bytes(max_memory_gib)
     root = Path(workspace)
     shown = progress or Silent()
-    if isinstance(stages[0], Split):
-        _look_first(stages[0], root)
-    elif not (root / "medprep.sqlite").is_file():
-        raise WorkspaceError(
-            f"no workspace here, so '{stages[0].name}' has nothing to work on; begin with: "
-            "medprep split SOURCE",
-            path=root,
-        )
+    _look_first(stages[0], root)
     summaries: list[Summary] = []
     with contextlib.ExitStack() as stack:
-        workers = None if cluster is None else stack.enter_context(_connected(cluster, shown))
+        workers = stack.enter_context(workers_at(cluster, shown))
         opened = stack.enter_context(Workspace(root, wait_s=wait_s, break_lock=break_lock))
         stack.enter_context(_debug_log(opened))
         if workers is not None:
@@ -144,12 +135,6 @@ def run(
             summaries.append(_run_stage(stage, context, where, asked))
         write_cases(opened)
     return Outcome(tuple(summaries))
-
-
-def _connected(place: str, progress: Progress) -> contextlib.AbstractContextManager[Cluster]:
-    from medprep.execute.connecting import connected  # what runs on one machine never needs
-
-    return connected(place, progress)
 
 
 def _sources(stages: Sequence[Stage], workspace: Workspace) -> list[str]:
@@ -173,8 +158,16 @@ def most_bytes(gib: float | None) -> int | None:
     return None if gib is None else int(gib * GIB)
 
 
-def _look_first(stage: Split, root: Path) -> None:
-    """Look at the source before a workspace is made for it."""
+def _look_first(stage: Stage, root: Path) -> None:
+    """Look at the source before a workspace is made for it; other stages want one."""
+    if not isinstance(stage, Split):
+        if (root / "medprep.sqlite").is_file():
+            return
+        raise WorkspaceError(
+            f"no workspace here, so '{stage.name}' has nothing to work on; begin with: "
+            "medprep split SOURCE",
+            path=root,
+        )
     try:
         stage.look(Layout(root))
     except MedprepError as error:

@@ -35,7 +35,8 @@ def run_deidentify(asked: Deidentify, options: Shared) -> None:
         return
     outcome = deidentify(
         asked, jobs=options.jobs, overwrite=options.overwrite,
-        case_timeout_s=options.case_timeout, most_bytes=options.most_bytes, progress=terminal,
+        case_timeout_s=options.case_timeout, most_bytes=options.most_bytes,
+        cluster=options.place, progress=terminal,
     )  # fmt: skip
     if options.json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))

@@ -27,11 +27,14 @@ def run_folders(asked: EvaluateFolders, options: Shared) -> None:
         click.echo(json.dumps(lines, indent=2) if options.json else "\n".join(lines))
         return
     if asked.preset == TUTORIAL:
-        outcome: FolderOutcome | TutorialOutcome = evaluate_pictures(asked, jobs=options.jobs)
+        outcome: FolderOutcome | TutorialOutcome = evaluate_pictures(
+            asked, jobs=options.jobs, cluster=options.place, progress=Terminal()
+        )
     else:
         outcome = evaluate_folders(
-            asked, jobs=options.jobs, overwrite=options.overwrite, progress=Terminal()
-        )
+            asked, jobs=options.jobs, overwrite=options.overwrite, cluster=options.place,
+            progress=Terminal(),
+        )  # fmt: skip
     if options.json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     for line in outcome.lines:

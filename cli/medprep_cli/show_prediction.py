@@ -27,11 +27,12 @@ def run_prediction(asked: PredictFolder, options: Shared) -> None:
 
     terminal = Terminal()
     if options.dry_run:
-        _plan(look_at(asked, options.workspace, terminal), options)
+        _plan(look_at(asked, options.workspace, terminal, cluster=options.place), options)
         return
     outcome = predict_folder(
-        asked, options.workspace, overwrite=options.overwrite, progress=terminal
-    )
+        asked, options.workspace, overwrite=options.overwrite, cluster=options.place,
+        progress=terminal,
+    )  # fmt: skip
     if options.json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     _show(outcome)

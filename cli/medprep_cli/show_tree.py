@@ -28,7 +28,7 @@ def run_tree(tree: ConvertTree, options: Shared) -> None:
 
     terminal = Terminal()
     if options.dry_run:
-        found = look_at(tree, terminal)
+        found = look_at(tree, terminal, cluster=options.place)
         if options.json:
             click.echo(json.dumps(found.to_dict(), indent=2))
             return
@@ -40,7 +40,8 @@ def run_tree(tree: ConvertTree, options: Shared) -> None:
         return
     outcome = convert_tree(
         tree, jobs=options.jobs, overwrite=options.overwrite,
-        case_timeout_s=options.case_timeout, most_bytes=options.most_bytes, progress=terminal,
+        case_timeout_s=options.case_timeout, most_bytes=options.most_bytes,
+        cluster=options.place, progress=terminal,
     )  # fmt: skip
     if options.json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))

@@ -18,7 +18,7 @@ from medprep.dicom.names import pseudonym
 from medprep.dicom.roles import role_of
 from medprep.dicom.tags import NoDicomError, read_tags
 from medprep.errors import DicomError, NothingDoneError, SourceError, WorkspaceError
-from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases
+from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases, workers_at
 from medprep.files import csv_bytes, walk_folders, write_bytes
 from medprep.progress import Progress, Silent
 from medprep.workspace.idkey import id_key, save_key
@@ -113,6 +113,7 @@ def deidentify(
     overwrite: bool = False,
     case_timeout_s: float | None = None,
     most_bytes: int | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> DeidentifyOutcome:
     """Write every DICOM file of a tree by the profile.
@@ -123,6 +124,9 @@ def deidentify(
         A file that takes longer is refused.
     most_bytes
         No more files are worked at once than this holds, by estimate.
+    cluster
+        Work on a Dask cluster: the address of its scheduler, or ``local:N``. The key of pseudonyms
+        travels there.
 
     Raises
     ------
@@ -145,10 +149,15 @@ def deidentify(
             save_key(options.way_back.parent, key)
             journal.begin()
         count = choose_jobs(jobs, len(todo)) if jobs or len(todo) > _WORTH_FILES else 1
-        largest = max((job.blob.size for job in todo), default=0)
-        count = fitting_jobs(count, _PROCESS_BYTES + 3 * largest, most_bytes)
-        going = map_cases(write_file, todo, jobs=count, limit_s=case_timeout_s)
-        _tell(going, len(todo), journal, outcome, shown)
+        each = _PROCESS_BYTES + 3 * max((job.blob.size for job in todo), default=0)
+        output = Path(options.output)
+        with workers_at(cluster, shown, written=output, read=[options.source]) as workers:
+            going = map_cases(
+                write_file, todo, jobs=fitting_jobs(count, each, most_bytes),
+                limit_s=case_timeout_s, cluster=workers,
+                at_once=fitting_jobs(len(todo), each, most_bytes),
+            )  # fmt: skip
+            _tell(going, len(todo), journal, outcome, shown)
         if not (outcome.written or outcome.kept or outcome.refused):
             raise NothingDoneError(f"no DICOM among {len(found)} files of {options.source}")
         _write_accounts(options, profile, journal, outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -58,7 +58,11 @@ class Scan:
 
 
 def scan(
-    root: Path, *, include: Sequence[str] = (), advance: Callable[[int], None] | None = None
+    root: Path,
+    *,
+    include: Sequence[str] = (),
+    advance: Callable[[int], None] | None = None,
+    read: Reader | None = None,
 ) -> Scan:
     """Read the headers of a tree, an archive or a single file.
 
@@ -70,6 +74,8 @@ def scan(
         Roles of `roles.OPTIONAL` to take besides images.
     advance
         Called with the number of files read, now and then.
+    read
+        How batches of files are read, in their order; None reads them here.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def scan(
     single = root.is_file() and not is_archive(root)
     wanted = None if single else {IMAGE, *include}
     files = iter([root]) if single else _files(root, found)
-    read = _read_far if "://" in str(root) else _read_batches
+    read = read or _reader(root)
     for results in read(_batches(files)):
         for result in results:
             _sort_in(result, found, wanted)
@@ -105,6 +111,17 @@ def _files(root: Path, found: Scan) -> Iterator[Path]:
             yield from files
 
 
+def _reader(root: Path) -> Reader:
+    """Give what suits where files lie."""
+    return _read_far if "://" in str(root) else _read_batches
+
+
+def read_group(paths: Sequence[Path]) -> list[_Result]:
+    """Read the headers of files in their order, as suits where they lie."""
+    batches = _batches(iter(paths))
+    return [result for results in _reader(paths[0])(batches) for result in results]
+
+
 def _batches(files: Iterator[Path]) -> Iterator[list[Path]]:
     while batch := list(islice(files, _BATCH)):
         yield batch
@@ -114,14 +131,14 @@ def _read_batches(batches: Iterator[list[Path]]) -> Iterator[list[_Result]]:
     """Read batches in order, by threads as soon as one shows that reading waits."""
     for batch in batches:
         began, worked = time.perf_counter(), time.thread_time()
-        yield _read_batch(batch)
+        yield read_batch(batch)
         if time.perf_counter() - began > _WAITING * (time.thread_time() - worked):
             break
     with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = deque(pool.submit(_read_batch, one) for one in islice(batches, 2 * _THREADS))
+        waiting = deque(pool.submit(read_batch, one) for one in islice(batches, 2 * _THREADS))
         while waiting:
             yield waiting.popleft().result()
-            waiting.extend(pool.submit(_read_batch, one) for one in islice(batches, 1))
+            waiting.extend(pool.submit(read_batch, one) for one in islice(batches, 1))
 
 
 def _read_far(batches: Iterator[list[Path]]) -> Iterator[list[_Result]]:
@@ -129,7 +146,7 @@ def _read_far(batches: Iterator[list[Path]]) -> Iterator[list[_Result]]:
     with ThreadPoolExecutor(_FAR_THREADS) as pool:
         waiting: deque[list[Future[list[_Result]]]] = deque()
         for batch in batches:
-            waiting.append([pool.submit(_read_batch, [path]) for path in batch])
+            waiting.append([pool.submit(read_batch, [path]) for path in batch])
             if len(waiting) > _FAR_AHEAD:
                 yield [result for one in waiting.popleft() for result in one.result()]
         for futures in waiting:
@@ -147,9 +164,17 @@ class _Result:
 
 
 _STRANGER = ""
+Reader = Callable[[Iterator[list[Path]]], Iterable[list[_Result]]]
+"""What gives for each batch of files what they are: `read_batch` of it, or `unread`."""
 
 
-def _read_batch(paths: Sequence[Path]) -> list[_Result]:
+def unread(paths: Sequence[Path], why: str) -> list[_Result]:
+    """Give the results of files that nobody came to read."""
+    return [_Result(str(path), why, broken=True) for path in paths]
+
+
+def read_batch(paths: Sequence[Path]) -> list[_Result]:
+    """Read the headers of files, archives with all their members."""
     results: list[_Result] = []
     for path in paths:
         if is_archive(path):

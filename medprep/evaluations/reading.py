@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from medprep.evaluations.places import Place
 from medprep.execute import Failure, map_cases
 from medprep.geometry import Geometry
 from medprep.organs import named_table
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,16 @@ class LabelPair:
     notes: tuple[str, ...]
 
 
-def settle(pairs: Sequence[Pair], options: ReadOptions, *, jobs: int = 1) -> ReadOptions:
+def settle(
+    pairs: Sequence[Pair], options: ReadOptions, *, jobs: int = 1, cluster: Cluster | None = None
+) -> ReadOptions:
     """Say once for all pairs what their numbers mean; without a table that takes a look at each.
 
     Parameters
     ----------
-    jobs
-        Processes. A pair that cannot be read says nothing here, and why when it is read.
+    jobs, cluster
+        As `map_cases` has them. A pair that cannot be read says nothing here, and why when it is
+        read.
 
     Raises
     ------
@@ -104,7 +110,7 @@ def settle(pairs: Sequence[Pair], options: ReadOptions, *, jobs: int = 1) -> Rea
     """
     if options.organs is not None:
         return replace(options, labels=settle_labels((), (), named_table(options.organs)))
-    found = [seen for _, seen in map_cases(_look, pairs, jobs=jobs)]
+    found = [seen for _, seen in map_cases(_look, pairs, jobs=jobs, cluster=cluster)]
     looks = [seen for seen in found if not isinstance(seen, Failure)]
     if not looks:
         return options

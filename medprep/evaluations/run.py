@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medprep.errors import GeometryError, NothingDoneError, WriteError
 from medprep.evaluations.levels import Labels
@@ -15,11 +15,14 @@ from medprep.evaluations.pairs import Found, Pair, find_pairs
 from medprep.evaluations.reading import ReadOptions, read_pair, settle
 from medprep.evaluations.results import Results
 from medprep.evaluations.sidecars import contamination_of
-from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.execute import Failure, choose_jobs, map_cases, workers_at
 from medprep.metrics.evaluation import CaseScore, Evaluation
 from medprep.metrics.measures import Measures
 from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def evaluate_folders(
     *,
     jobs: int = 0,
     overwrite: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> FolderOutcome:
     """Score each model's files against the reference's.
@@ -102,6 +106,8 @@ def evaluate_folders(
         Processes; 0 for as many as suit.
     overwrite
         Write over tables that are in the output.
+    cluster
+        Work on a Dask cluster: the address of its scheduler, or ``local:N``.
 
     Raises
     ------
@@ -116,14 +122,17 @@ def evaluate_folders(
     evaluations: list[Evaluation] = []
     failed: dict[str, Failure] = {}
     notes: list[str] = []
-    for model, predicted in zip(options.models, options.predicted, strict=True):
-        found = _find(options, predicted)
-        evaluation, own, said = _score_all(
-            options, model, predicted, found, jobs, progress or Silent()
-        )
-        notes += [note for note in (*found.notes, *said) if note not in notes]
-        evaluations.append(evaluation)
-        failed |= {f"{model}/{case}": failure for case, failure in own.items()}
+    shown = progress or Silent()
+    read = [options.reference, *options.predicted]
+    with workers_at(cluster, shown, read=read) as workers:
+        for model, predicted in zip(options.models, options.predicted, strict=True):
+            found = _find(options, predicted)
+            evaluation, own, said = _score_all(
+                options, model, predicted, found, jobs, workers, shown
+            )
+            notes += [note for note in (*found.notes, *said) if note not in notes]
+            evaluations.append(evaluation)
+            failed |= {f"{model}/{case}": failure for case, failure in own.items()}
     results = Results(tuple(evaluations))
     if options.output is not None:
         results.write(partial(_path, options.output))
@@ -145,17 +154,18 @@ def _score_all(
     predicted: str,
     found: Found,
     jobs: int,
+    workers: Cluster | None,
     progress: Progress,
 ) -> tuple[Evaluation, dict[str, Failure], tuple[str, ...]]:
     measures = options.measures()
     count = choose_jobs(jobs, len(found.pairs))
     reading = ReadOptions(options.organs, options.resample, options.spacing_mm)
-    reading = settle(found.pairs, reading, jobs=count)
+    reading = settle(found.pairs, reading, jobs=count, cluster=workers)
     tasks = [_Task(pair, reading, measures) for pair in found.pairs]
     scores: list[CaseScore] = []
     failed: dict[str, Failure] = {}
     progress.start(f"evaluate {model}", len(tasks))
-    for task, outcome in map_cases(_score, tasks, jobs=count):
+    for task, outcome in map_cases(_score, tasks, jobs=count, cluster=workers):
         case = task.pair.case
         if isinstance(outcome, CaseScore):
             scores.append(outcome)

@@ -16,7 +16,7 @@ from medprep.evaluations.greys import read_grey
 from medprep.evaluations.options import EvaluateFolders
 from medprep.evaluations.pairs import Pair, find_pairs
 from medprep.evaluations.places import Place
-from medprep.execute import Failure, choose_jobs, map_cases
+from medprep.execute import Failure, choose_jobs, map_cases, workers_at
 from medprep.files import json_bytes, write_bytes
 from medprep.metrics.tutorial import (
     SAYS,
@@ -25,6 +25,7 @@ from medprep.metrics.tutorial import (
     tutorial_dice,
     volume_dice,
 )
+from medprep.progress import Progress, Silent
 from medprep.reporting.text import counted, table
 
 
@@ -95,8 +96,19 @@ class TutorialOutcome:
         }
 
 
-def evaluate_pictures(options: EvaluateFolders, *, jobs: int = 0) -> TutorialOutcome:
+def evaluate_pictures(
+    options: EvaluateFolders,
+    *,
+    jobs: int = 0,
+    cluster: str | None = None,
+    progress: Progress | None = None,
+) -> TutorialOutcome:
     """Score each model's stacks of 8-bit PNGs against the reference's.
+
+    Parameters
+    ----------
+    jobs, cluster, progress
+        As `evaluate_folders` has them.
 
     Raises
     ------
@@ -105,20 +117,26 @@ def evaluate_pictures(options: EvaluateFolders, *, jobs: int = 0) -> TutorialOut
     NothingDoneError
         If no stack could be scored.
     """
-    scores: list[TutorialScore] = []
+    found_scores: dict[tuple[str, str], TutorialScore] = {}
     failed: dict[str, Failure] = {}
     notes: list[str] = []
+    tasks: list[tuple[str, Pair]] = []
     for model, predicted in zip(options.models, options.predicted, strict=True):
         found = find_pairs(Path(options.reference), Path(predicted))
         notes += [note for note in found.notes if note not in notes]
-        tasks = [(model, pair) for pair in found.pairs]
-        for (_, pair), score in map_cases(_score, tasks, jobs=choose_jobs(jobs, len(tasks))):
+        tasks += [(model, pair) for pair in found.pairs]
+        extra = Failure("extra", "predicted, but there is no reference")
+        failed |= {f"{model}/{place}": extra for place in found.extra}
+    count = choose_jobs(jobs, len(tasks))
+    read = [options.reference, *options.predicted]
+    with workers_at(cluster, progress or Silent(), read=read) as workers:
+        for (model, pair), score in map_cases(_score, tasks, jobs=count, cluster=workers):
             if isinstance(score, Failure):
                 failed[f"{model}/{pair.case}"] = score
             else:
-                scores.append(score)
-        extra = Failure("extra", "predicted, but there is no reference")
-        failed |= {f"{model}/{place}": extra for place in found.extra}
+                found_scores[model, pair.case] = score
+    names = [(model, pair.case) for model, pair in tasks]
+    scores = [found_scores[name] for name in names if name in found_scores]
     if not scores:
         raise NothingDoneError(f"nothing could be scored; first: {next(iter(failed.values()))}")
     outcome = TutorialOutcome(tuple(scores), failed, tuple(notes))

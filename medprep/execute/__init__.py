@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medprep.errors import OptionError
 from medprep.execute.failure import Failure, Result, Task, guarded
 from medprep.execute.memory import fitting_jobs
+from medprep.progress import Progress
 
 if TYPE_CHECKING:
     from medprep.execute.cluster import Cluster
@@ -29,6 +32,40 @@ def choose_jobs(jobs: int, cases: int) -> int:
     if jobs > 0:
         return min(jobs, max(1, cases))
     return max(1, min(usable_cpus(), cases // _CASES_PER_WORKER))
+
+
+@contextlib.contextmanager
+def workers_at(
+    place: str | None,
+    progress: Progress,
+    *,
+    written: Path | None = None,
+    read: Iterable[Path | str] = (),
+) -> Iterator[Cluster | None]:
+    """Give the workers of a Dask cluster for the length of the block; None: all is worked here.
+
+    Parameters
+    ----------
+    place
+        ``local:N``, the address of a scheduler, or None.
+    progress
+        Is told who works, and where the dashboard is.
+    written, read
+        Folders and files that every worker must see: see `Cluster.require_visible`.
+
+    Raises
+    ------
+    LibraryError, OptionError, SchedulerError
+        As `execute.connecting.connected`.
+    """
+    if place is None:
+        yield None
+        return
+    from medprep.execute.connecting import connected  # what one machine never needs
+
+    with connected(place, progress) as cluster:
+        cluster.require_visible(written, read)
+        yield cluster
 
 
 def map_cases(
@@ -87,4 +124,5 @@ def map_cases(
 
 __all__ = [
     "Failure", "Result", "Task", "choose_jobs", "fitting_jobs", "map_cases", "usable_cpus",
+    "workers_at",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from multiprocessing.connection import Connection, Listener
 from typing import Any
@@ -25,6 +26,8 @@ START = "from medprep.execute.child import serve; serve()"
 """What the process runs."""
 IDLE_S = 60.0
 """It leaves when nobody has called for so long: a killed driver could not say that it is done."""
+
+_LAST_WORDS_S = 1.0
 
 
 def serve() -> None:
@@ -59,6 +62,9 @@ def _work(pipe: Connection[Any, Any]) -> None:
             drafts.drop(kept)
             text = f"its result cannot be sent: {error}"
             pipe.send((Failure("internal", text, None, traceback.format_exc()), []))
+        except OSError:  # the worker has gone
+            drafts.drop(kept)
+            raise
 
 
 def _outcome(pipe: Connection[Any, Any]) -> Any:
@@ -80,4 +86,6 @@ def _leave(number: int, _: object) -> None:
 def _die_with_worker() -> None:
     while os.read(0, 32):  # ends with the worker
         pass
+    os.kill(os.getpid(), signal.SIGTERM)  # takes back what is half-written
+    time.sleep(_LAST_WORDS_S)
     os._exit(1)

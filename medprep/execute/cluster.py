@@ -56,6 +56,16 @@ class _Flight:
     future: Any = None
 
 
+@dataclass(frozen=True)
+class _Unnumbered:
+    """Work that is not told its number; a class so that it can be pickled."""
+
+    work: Callable[[Any], Any]
+
+    def __call__(self, numbered: tuple[int, Any]) -> Any:
+        return self.work(numbered[1])
+
+
 class Cluster:
     """The workers of a Dask scheduler, for the length of a run.
 
@@ -78,6 +88,10 @@ class Cluster:
         self._threads: dict[str, int] = {}
         self._counted = 0.0
         self._peopled = time.monotonic()
+
+    def threads(self) -> dict[str, int]:
+        """Give the threads of each worker that is there now."""
+        return dict(self._client.nthreads())
 
     def map(
         self,
@@ -126,6 +140,18 @@ class Cluster:
             self.end([flight.future for flight in flying.values()])
             raise
 
+    def map_in_order(
+        self, work: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Result | Failure]]:
+        """Do the same, but yield in the order of the tasks: what comes too early waits here."""
+        early: dict[int, tuple[Task, Result | Failure]] = {}
+        following = 0
+        for (number, task), outcome in self.map(_Unnumbered(work), enumerate(tasks)):
+            early[number] = task, outcome
+            while following in early:
+                yield early.pop(following)
+                following += 1
+
     def require_visible(self, written: Path | None, read: Iterable[Path | str] = ()) -> None:
         """See that every worker sees a folder that is written, may write it, and sees sources.
 
@@ -136,6 +162,9 @@ class Cluster:
         WriteError
             If the folder cannot be written from here.
         """
+        read = list(read)
+        if written is None and not read:
+            return
         paths = tuple(os.path.abspath(one) for one in read if "://" not in str(one))  # noqa: PTH100
         probe, content = "", secrets.token_hex(8)
         if written is not None:
@@ -202,7 +231,7 @@ class Cluster:
         if now - self._counted < _COUNT_S:
             return
         try:
-            self._threads = dict(self._client.nthreads())
+            self._threads = self.threads()
         except Exception as error:
             raise self._lost() from error
         self._counted = now

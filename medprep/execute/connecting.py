@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from medprep.errors import LibraryError, OptionError, SchedulerError
 from medprep.execute.cluster import Cluster
+from medprep.execute.interrupts import interrupts_later
 from medprep.progress import Progress
+from medprep.reporting.text import counted
 from medprep.version import VERSION
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ def connected(place: str, progress: Progress) -> Iterator[Cluster]:
         client = stack.enter_context(_client(place, count))
         threads = _wait_for_workers(client, place, progress)
         _require_like_us(client)
-        told = f"    {len(threads)} Dask workers with {sum(threads.values())} threads at {place}"
-        progress.say(f"{told}; dashboard {client.dashboard_link}")
+        who = f"{counted(len(threads), 'Dask worker')}, {counted(sum(threads.values()), 'thread')}"
+        progress.say(f"    {who} at {place}; dashboard {client.dashboard_link}")
         cluster = Cluster(client, place, one_machine=count is not None)
         stack.callback(cluster.end)
         yield cluster
@@ -100,10 +102,11 @@ def _client(place: str, count: int | None) -> Iterator[Client]:
             if count is None:
                 client = Client(place, timeout=_CONNECT_S, set_as_default=False)
             else:
-                workers = LocalCluster(
-                    n_workers=count, threads_per_worker=1, dashboard_address="127.0.0.1:0",
-                    silence_logs=logging.CRITICAL,
-                )  # fmt: skip
+                with interrupts_later():
+                    workers = LocalCluster(
+                        n_workers=count, threads_per_worker=1, dashboard_address="127.0.0.1:0",
+                        silence_logs=logging.CRITICAL,
+                    )  # fmt: skip
                 stack.callback(workers.close, timeout=_CONNECT_S)
                 client = Client(workers, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, ValueError, ImportError, RuntimeError) as error:

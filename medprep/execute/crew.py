@@ -19,11 +19,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection
 from typing import Any
 
 from medprep.errors import WorkerError
 from medprep.execute.failure import Death, Failure, Result, Task, guarded, overdue
+from medprep.execute.interrupts import interrupts_later
 from medprep.execute.memory import forget_peak, peak_bytes
 
 _LAST_WORDS_S = 1.5
@@ -70,7 +71,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        with _interrupts_later():
+        with interrupts_later():
             self.process.start()
         theirs.close()  # so that the death of the process ends the pipe
         self.ready = False
@@ -175,23 +176,6 @@ class _Crew:
         end = time.monotonic() + _LAST_WORDS_S
         for worker in self._workers.values():
             worker.buried(max(0.0, end - time.monotonic()))
-
-
-@contextlib.contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Hold Ctrl-C back while a worker starts: it is for the driver, which stops workers in order.
-
-    The worker inherits the hold, and lets go of it once it heeds Ctrl-C no more.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # it would let go of the hold
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:

@@ -21,7 +21,7 @@ from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
-from medprep.drafts import Draft
+from medprep.drafts import Draft, drop
 from medprep.execute.child import IDLE_S, START
 from medprep.execute.failure import Death, Failure, overdue
 from medprep.execute.memory import peak_bytes
@@ -97,18 +97,18 @@ def work_case(errand: Errand) -> Report:
         for left in reversed(range(_TRIES)):
             child = _hire(errand.run)
             done = child.work(errand, wanted)
+            if isinstance(done, tuple):
+                outcome, kept = done
+                child.rest()
+                if wanted():
+                    return Report(outcome, kept)
+                drop(kept)
             if not wanted():
                 return Report(None, stopped=True)
             if isinstance(done, Failure):
                 return Report(done)
-            if isinstance(done, Death):
-                if left:
-                    continue
+            if not left:
                 return Report(done.failure())
-            child.rests = time.monotonic()
-            with _lock:
-                _idle.append(child)
-            return Report(*done)
     raise AssertionError
 
 
@@ -176,12 +176,14 @@ def stop(run: str) -> None:
     """End what works for a driver, and what waits; called when the driver ends."""
     with _lock:
         _stopped.add(run)
-        children = [*_idle, *(child for child, whose in _busy.items() if whose == run)]
+        idle, busy = _idle[:], [child for child, whose in _busy.items() if whose == run]
         _idle.clear()
-    for child in children:
+    for child in (*idle, *busy):
         child.process.terminate()
     end = time.monotonic() + _LAST_WORDS_S
-    for child in children:
+    for child in busy:
+        child.ended(max(0.0, end - time.monotonic()))
+    for child in idle:
         child.buried(max(0.0, end - time.monotonic()))
 
 
@@ -228,19 +230,30 @@ class _Child:
             with _lock:
                 _busy.pop(self, None)
 
-    def buried(self, seconds: float = _LAST_WORDS_S) -> int:
-        """Wait for its end and give the exit status."""
+    def rest(self) -> None:
+        """Wait for another case."""
+        self.rests = time.monotonic()
+        with _lock:
+            _idle.append(self)
+
+    def ended(self, seconds: float) -> int:
+        """Wait for its end and give the exit status; who takes long is killed."""
         try:
-            self.process.wait(seconds)
+            return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            return self.process.wait()
+
+    def buried(self, seconds: float = _LAST_WORDS_S) -> int:
+        """Wait for its end, let go of its pipes and give the exit status."""
+        status = self.ended(seconds)
         with contextlib.suppress(OSError):
             self.pipe.close()
         for end in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
                 if end is not None:
                     end.close()
-        return self.process.wait()
+        return status
 
 
 def look(probe: str, content: str, others: tuple[str, ...]) -> tuple[str, list[str]]:

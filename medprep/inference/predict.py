@@ -143,6 +143,17 @@ class Predictor:
         return Manner(self._options.overlap, tuple(axes), across)
 
 
+def threads_here() -> int:
+    """Give the number of threads that torch uses in this process."""
+    return torch.get_num_threads()
+
+
+def set_threads(count: int | None) -> None:
+    """Let torch use as many threads in this process; None leaves it as it is."""
+    if count is not None and count != torch.get_num_threads():
+        torch.set_num_threads(count)
+
+
 def load_predictor(
     paths: Path | Sequence[Path],
     options: PredictorOptions | str = PredictorOptions(),  # noqa: B008 - frozen

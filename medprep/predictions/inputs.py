@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medprep.dicom.stacks import Plan
 from medprep.evaluations.words import telling
@@ -15,6 +16,9 @@ from medprep.places.paths import is_far, path_of
 from medprep.predictions.options import PredictFolder
 from medprep.progress import Progress
 from medprep.trees.survey import Survey, survey
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 _ENDINGS = (".nii.gz", ".nii")
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
@@ -63,7 +67,13 @@ class Inputs:
     notes: tuple[str, ...]
 
 
-def find_inputs(options: PredictFolder, channels: int, key: bytes, progress: Progress) -> Inputs:
+def find_inputs(
+    options: PredictFolder,
+    channels: int,
+    key: bytes,
+    progress: Progress,
+    cluster: Cluster | None = None,
+) -> Inputs:
     """Find every case in the source.
 
     Parameters
@@ -76,6 +86,8 @@ def find_inputs(options: PredictFolder, channels: int, key: bytes, progress: Pro
         Of the pseudonyms.
     progress
         Is told how many files were read.
+    cluster
+        Where headers are read; None reads them here.
 
     Raises
     ------
@@ -83,7 +95,8 @@ def find_inputs(options: PredictFolder, channels: int, key: bytes, progress: Pro
         If there is no such folder or file, or one cannot be read.
     """
     progress.start("scan", -1)
-    tree = survey(path_of(options.source), key, policy=options.policy, advance=progress.advance)
+    source = path_of(options.source)
+    tree = survey(source, key, policy=options.policy, advance=progress.advance, cluster=cluster)
     progress.finish()
     cases, failed = _volumes(tree, channels)
     found, notes = _nifti(path_of(options.source), Path(options.output))

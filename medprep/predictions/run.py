@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medprep.errors import CheckpointError, NothingDoneError, WriteError
-from medprep.execute import Failure, map_cases
+from medprep.errors import NothingDoneError, WriteError
+from medprep.execute import Failure, map_cases, workers_at
 from medprep.files import json_bytes, write_bytes
 from medprep.models.published import contamination
 from medprep.predictions import chaos
 from medprep.predictions.inputs import Case, Inputs, find_inputs
+from medprep.predictions.nets import Nets, threads_here, weights
 from medprep.predictions.options import PredictFolder
 from medprep.predictions.work import Made, Targets, label_case
 from medprep.progress import Progress, Silent
-from medprep.stages.run_names import FOLD, families, members
 from medprep.trees.ledger import TreeLedger
 from medprep.trees.options import ConvertTree
 from medprep.trees.write import VolumeJob
 from medprep.workspace.idkey import id_key, save_key
-from medprep.workspace.layout import Layout
 from medprep.workspace.output import held
 
 if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
     from medprep.inference.predict import Predictor
 
 _RECORD = "prediction.json"
@@ -75,16 +75,28 @@ class PredictOutcome:
 
 
 def look_at(
-    options: PredictFolder, workspace: Path | None = None, progress: Progress | None = None
+    options: PredictFolder,
+    workspace: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    cluster: str | None = None,
 ) -> Inputs:
     """Find the cases that would be predicted; nothing is written.
+
+    Parameters
+    ----------
+    cluster
+        As for `predict_folder`.
 
     Raises
     ------
     CheckpointError, OptionError, SourceError
         As `predict_folder`.
     """
-    return _find(options, _predictor(options, workspace), progress or Silent())[0]
+    shown = progress or Silent()
+    predictor = _predictor(options, workspace)
+    with workers_at(cluster, shown, read=[options.source]) as workers:
+        return _find(options, predictor, workers, shown)[0]
 
 
 def predict_folder(
@@ -92,6 +104,7 @@ def predict_folder(
     workspace: Path | None = None,
     *,
     overwrite: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> PredictOutcome:
     """Label every volume of a folder on its own grid.
@@ -104,6 +117,8 @@ def predict_folder(
         Of the run, where one is named.
     overwrite
         Make again what is there.
+    cluster
+        Work on a Dask cluster: the address of its scheduler, or ``local:N``.
     progress
         Is told each case.
 
@@ -122,78 +137,44 @@ def predict_folder(
     """
     shown = progress or Silent()
     predictor = _predictor(options, workspace)
-    record = _record(options, predictor, _weights(options, workspace))
+    files = weights(options, workspace)
+    record = _record(options, predictor, files)
     _require_same(options, record, overwrite)  # before the folder is read
-    found, notes = _find(options, predictor, shown)
-    failed = dict(found.failed)
-    if not (found.cases or failed or found.tree.broken):
-        raise NothingDoneError(
-            f"no picture to predict in {options.source}; wanted are DICOM, .nii or .nii.gz"
-        )
     output = Path(options.output)
-    names = Targets(options.format, output, predictor.organs)
-    with held(output, options.private, below=options.format == "chaos"):
-        _require_same(options, record, overwrite)  # nobody else can change it now
-        todo, kept = _sorted(options, found, names, failed, overwrite)
-        if todo:
-            write_bytes(output / _RECORD, json_bytes(record))
+    with workers_at(cluster, shown, written=output, read=[options.source, *files]) as workers:
+        found, notes = _find(options, predictor, workers, shown)
+        failed = dict(found.failed)
+        if not (found.cases or failed or found.tree.broken):
+            raise NothingDoneError(
+                f"no picture to predict in {options.source}; wanted are DICOM, .nii or .nii.gz"
+            )
+        names = Targets(options.format, output, predictor.organs)
+        with held(output, options.private, below=options.format == "chaos"):
+            _require_same(options, record, overwrite)  # nobody else can change it now
+            todo, kept = _sorted(options, found, names, failed, overwrite)
+            if todo:
+                write_bytes(output / _RECORD, json_bytes(record))
+                if found.tree.volumes:
+                    save_key(options.private, _key(options))
+            nets = Nets(files, options.how(), None if workers is None else threads_here())
+            work = partial(label_case, nets, options.window, names)
+            made = _work(work, todo, failed, workers, shown)
             if found.tree.volumes:
-                save_key(options.private, _key(options))
-        work = partial(label_case, predictor, options.window, names)
-        made = _work(work, todo, failed, shown)
-        if found.tree.volumes:
-            TreeLedger(options.private).write(_jobs(options, found), found.tree, failed)
+                TreeLedger(options.private).write(_jobs(options, found), found.tree, failed)
     return PredictOutcome(tuple(made), tuple(kept), failed, found, (*predictor.notes, *notes))
 
 
-def _weights(options: PredictFolder, workspace: Path | None) -> tuple[Path, ...]:
-    """Give the files of weights."""
-    if options.run is None:
-        return tuple(map(Path, options.checkpoint))
-    layout = Layout(workspace or Path())
-    models = layout.model("x").parent
-    found = sorted(path.parent.name for path in models.glob("*/model.safetensors"))
-    nets = [options.run] if options.run in found else members(options.run, found)
-    if not nets:
-        have = ", ".join([*found, *families(found)]) or "none"
-        raise CheckpointError(
-            f"no run '{options.run}' in this workspace (have {have})", path=models
-        )
-    if options.run not in found:
-        nets = _all_folds(options.run, nets, layout)
-    return tuple(models / net / "model.safetensors" for net in nets)
-
-
-def _all_folds(run: str, nets: Sequence[str], layout: Layout) -> list[str]:
-    """Give the nets of an ensemble: as many as the split says, where there is one."""
-    last = int(nets[-1].removeprefix(f"{run}{FOLD}"))
-    split = layout.root / "splits.json"
-    count = len(json.loads(split.read_text("utf-8"))) if split.is_file() else last + 1
-    wanted = [f"{run}{FOLD}{fold}" for fold in range(count)]
-    missing = [net for net in wanted if net not in nets]
-    if missing:
-        raise CheckpointError(
-            f"'{run}' wants {count} nets, and {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not trained; give one net, or train all: "
-            "medprep train --fold all, with the options of the others",
-            path=layout.model(run).parent,
-        )
-    return wanted
-
-
 def _predictor(options: PredictFolder, workspace: Path | None) -> Predictor:
-    from medprep.inference.predict import load_predictor
-
-    predictor = load_predictor(_weights(options, workspace), options.how())
+    predictor = Nets(weights(options, workspace), options.how()).load()
     if options.format == "chaos":
         chaos.require_organs(predictor.organs)
     return predictor
 
 
 def _find(
-    options: PredictFolder, predictor: Predictor, progress: Progress
+    options: PredictFolder, predictor: Predictor, workers: Cluster | None, progress: Progress
 ) -> tuple[Inputs, tuple[str, ...]]:
-    found = find_inputs(options, predictor.channels, _key(options), progress)
+    found = find_inputs(options, predictor.channels, _key(options), progress, workers)
     if options.format != "chaos":
         return found, found.notes
     cases, notes = chaos.of_first_phase(found.cases)
@@ -276,16 +257,21 @@ def _jobs(options: PredictFolder, found: Inputs) -> list[VolumeJob]:
 
 
 def _work(
-    work: Callable[[Case], Made], todo: list[Case], failed: dict[str, Failure], progress: Progress
+    work: Callable[[Case], Made],
+    todo: list[Case],
+    failed: dict[str, Failure],
+    workers: Cluster | None,
+    progress: Progress,
 ) -> list[Made]:
     progress.start("predict", len(todo))
+    order = {case.name: place for place, case in enumerate(todo)}
     made = []
     # One process: the net itself uses all processors, and its numbers depend on how many.
-    for case, outcome in map_cases(work, todo, jobs=1):
+    for case, outcome in map_cases(work, todo, jobs=1, cluster=workers):
         if isinstance(outcome, Failure):
             failed[case.name] = outcome
         else:
             made.append(outcome)
         progress.advance(1, case.name)
     progress.finish()
-    return made
+    return sorted(made, key=lambda one: order[one.name])

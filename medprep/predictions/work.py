@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +19,9 @@ from medprep.formats.windowing import choose_window
 from medprep.geometry import Geometry
 from medprep.predictions import chaos
 from medprep.predictions.inputs import Case
+from medprep.predictions.nets import Nets
 from medprep.predictions.options import FolderFormat
 from medprep.volume import Volume
-
-if TYPE_CHECKING:
-    from medprep.inference.predict import Predictor
 
 
 @dataclass(frozen=True)
@@ -99,13 +96,13 @@ class Targets:
                 out.write(labels)
 
 
-def label_case(predictor: Predictor, window: str, targets: Targets, case: Case) -> Made:
+def label_case(nets: Nets, window: str, targets: Targets, case: Case) -> Made:
     """Label a case and write it.
 
     Parameters
     ----------
-    predictor
-        The nets.
+    nets
+        Which, and how.
     window
         As for ``convert``, where the nets were trained with each volume's own.
     targets
@@ -119,6 +116,7 @@ def label_case(predictor: Predictor, window: str, targets: Targets, case: Case) 
         If it cannot be read, labelled or written; its children say why.
     """
     targets.check(case)
+    predictor = nets.load()
     volumes, header, notes = _read(case)
     windows = None
     if predictor.wants_windows:

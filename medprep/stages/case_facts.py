@@ -96,9 +96,12 @@ def read_facts(
         return {}
     heavy = bool(asked & {"label", "volume"})
     jobs = choose_jobs(context.jobs, len(tasks)) if heavy else 1
+    cluster = context.cluster if heavy else None
     found: dict[str, CaseFacts] = {}
     context.progress.start("split: masks" if heavy else "split: headers", len(tasks))
-    for task, outcome in map_cases(_read, tasks, jobs=jobs, limit_s=context.case_timeout_s):
+    for task, outcome in map_cases(
+        _read, tasks, jobs=jobs, limit_s=context.case_timeout_s, cluster=cluster
+    ):
         if isinstance(outcome, Failure):
             outcome = CaseFacts(unread=(outcome.message,))
         found[task.case.case] = outcome

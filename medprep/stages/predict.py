@@ -82,6 +82,7 @@ class Predict:
         run = find_run(workspace, self.run)
         tasks, counts = self._tasks(context, run)
         # One process: the net itself uses all processors, and its numbers depend on how many.
+        # On a cluster, a case to a process, as many threads in each as here: the same numbers.
         summary = run_cases(context, "predict", tasks, _predict, jobs=1)
         summary.lines.extend([*run.notes(), *_who(run, counts)])
         unlabelled = [row.name for row in workspace.database.cases() if not row.labelled]
@@ -100,6 +101,7 @@ class Predict:
         images, labels = workspace.current("convert"), workspace.current("extract")
         counts = Counter[str]()
         found = []
+        threads = None if context.cluster is None else _threads()
         for row in workspace.database.cases():
             kind, nets = run.of(row)
             if row.name not in images or (self.cases == "held-out" and kind == "train"):
@@ -117,6 +119,7 @@ class Predict:
                 self._how(),
                 self.format,
                 run.names,
+                threads,
             )
             made = task(
                 "predict", _VERSION, f"{run.name}/{row.name}", inputs, self._changed(), payload
@@ -170,11 +173,19 @@ class _Payload:
     how: PredictorOptions
     format: Format
     names: dict[int, str]
+    threads: int | None
+
+
+def _threads() -> int:
+    from medprep.inference.predict import threads_here
+
+    return threads_here()
 
 
 def _predict(work: _Payload) -> CaseResult:
-    from medprep.inference.predict import load_predictor
+    from medprep.inference.predict import load_predictor, set_threads
 
+    set_threads(work.threads)
     layout, case, run = work.layout, work.case, work.run
     window = Window(**work.image["window"])
     volume = nifti.read(layout.image(case))

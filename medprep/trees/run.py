@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from medprep.dicom.records import SliceHeader
 from medprep.dicom.tags import EXPLICIT, IMPLICIT
 from medprep.errors import NothingDoneError
-from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases
+from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases, workers_at
 from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
 from medprep.reporting.text import counted
@@ -24,6 +24,9 @@ from medprep.trees.survey import Found, Survey, survey
 from medprep.trees.write import Made, VolumeJob, write_volume
 from medprep.workspace.idkey import id_key, save_key
 from medprep.workspace.output import held
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 _NATIVE_BYTES_S, _CODED_BYTES_S = 150e6, 25e6
 _OTHER = (
@@ -74,8 +77,15 @@ class TreeOutcome:
         }
 
 
-def look_at(options: ConvertTree, progress: Progress | None = None) -> Survey:
+def look_at(
+    options: ConvertTree, progress: Progress | None = None, *, cluster: str | None = None
+) -> Survey:
     """Scan the source as the conversion would.
+
+    Parameters
+    ----------
+    cluster
+        As for `convert_tree`.
 
     Raises
     ------
@@ -83,10 +93,15 @@ def look_at(options: ConvertTree, progress: Progress | None = None) -> Survey:
         If there is no such folder or file.
     """
     shown = progress or Silent()
+    with workers_at(cluster, shown, read=[options.source]) as workers:
+        return _surveyed(options, shown, workers)
+
+
+def _surveyed(options: ConvertTree, shown: Progress, workers: Cluster | None) -> Survey:
     shown.start("scan", -1)
     found = survey(
         path_of(options.source), _key(options), policy=options.policy, include=options.roles,
-        advance=shown.advance,
+        advance=shown.advance, cluster=workers,
     )  # fmt: skip
     shown.finish()
     return found
@@ -99,6 +114,7 @@ def convert_tree(
     overwrite: bool = False,
     case_timeout_s: float | None = None,
     most_bytes: int | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> TreeOutcome:
     """Convert every volume of a tree.
@@ -109,6 +125,8 @@ def convert_tree(
         A volume that takes longer is stopped and fails.
     most_bytes
         No more volumes are worked at once than this holds, by estimate.
+    cluster
+        Work on a Dask cluster: the address of its scheduler, or ``local:N``.
 
     Raises
     ------
@@ -120,19 +138,25 @@ def convert_tree(
         If the output's private table or key is damaged, or another process writes there.
     """
     shown = progress or Silent()
-    found = look_at(options, shown)
-    with held(Path(options.output), _private(options)):
-        planned = _planned(found, options, overwrite=overwrite)
-        todo = planned.todo
-        if todo:
-            save_key(_private(options), _key(options))
-        count = choose_jobs(jobs, len(todo)) if jobs or _seconds(todo) > _WORTH_S else 1
-        count = fitting_jobs(count, max(map(needed_bytes, todo), default=0), most_bytes)
-        going = map_cases(write_volume, todo, jobs=count, limit_s=case_timeout_s)
-        made = _told(going, len(todo), planned.failed, shown)
-        if not (made or planned.kept or planned.failed or found.broken):
-            raise NothingDoneError(_nothing(found, options))
-        TreeLedger(_private(options)).write(planned.jobs, found, planned.failed)
+    output = Path(options.output)
+    with workers_at(cluster, shown, written=output, read=[options.source]) as workers:
+        found = _surveyed(options, shown, workers)
+        with held(output, _private(options)):
+            planned = _planned(found, options, overwrite=overwrite)
+            todo = planned.todo
+            if todo:
+                save_key(_private(options), _key(options))
+            count = choose_jobs(jobs, len(todo)) if jobs or _seconds(todo) > _WORTH_S else 1
+            each = max(map(needed_bytes, todo), default=0)
+            going = map_cases(
+                write_volume, todo, jobs=fitting_jobs(count, each, most_bytes),
+                limit_s=case_timeout_s, cluster=workers,
+                at_once=fitting_jobs(len(todo), each, most_bytes),
+            )  # fmt: skip
+            made = _told(going, len(todo), planned.failed, shown)
+            if not (made or planned.kept or planned.failed or found.broken):
+                raise NothingDoneError(_nothing(found, options))
+            TreeLedger(_private(options)).write(planned.jobs, found, planned.failed)
     return TreeOutcome(tuple(made), tuple(planned.kept), planned.failed, found)
 
 

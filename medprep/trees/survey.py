@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medprep.dicom.blobs import Blob
 from medprep.dicom.grouping import Stack, group
@@ -16,7 +16,11 @@ from medprep.dicom.scan import Passed, Scan, scan
 from medprep.dicom.stacks import Plan, Policy, lay_out
 from medprep.errors import MedprepError, OptionError
 from medprep.execute import Failure
+from medprep.execute.headers import reader
 from medprep.places.paths import is_far_text
+
+if TYPE_CHECKING:
+    from medprep.execute.cluster import Cluster
 
 SYNTAXES = {
     "1.2.840.10008.1.2": "implicit little-endian",
@@ -160,6 +164,7 @@ def survey(
     policy: Policy = Policy(),  # noqa: B008 - frozen
     include: tuple[str, ...] = (),
     advance: Callable[[int], None] | None = None,
+    cluster: Cluster | None = None,
 ) -> Survey:
     """Scan a tree, sort its slices into stacks, and check each.
 
@@ -175,13 +180,15 @@ def survey(
         Roles to take besides images, of `roles.OPTIONAL`.
     advance
         Called with the number of files read, now and then.
+    cluster
+        Where headers are read; None reads them here.
 
     Raises
     ------
     SourceError
         If there is no such folder or file.
     """
-    found = scan(root, include=include, advance=advance)
+    found = scan(root, include=include, advance=advance, read=reader(cluster))
     stacks = group(found.slices)
     volumes: list[Found] = []
     for stack, name in zip(stacks, name_stacks(stacks, key), strict=True):

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from medprep.errors import LabelError
+from medprep.files import AtomicFiles
 from medprep.stages.base import CaseResult
 
 
@@ -102,6 +103,65 @@ def linger(marker: str) -> None:
     """Write one's process number, and go on for long."""
     Path(marker).write_text(str(os.getpid()))
     time.sleep(60)
+
+
+def linger_if(marked: tuple[str, int]) -> str:
+    """Linger where a marker is named."""
+    if marked[0]:
+        linger(marked[0])
+    return marked[0]
+
+
+def last_first(seconds: float) -> float:
+    """Take so long."""
+    time.sleep(seconds)
+    return seconds
+
+
+def square_slowly(number: int) -> int:
+    """Work well, for half a second."""
+    time.sleep(0.5)
+    return number * number
+
+
+def count_at_once(named: tuple[str, int]) -> int:
+    """Tell how many are at it, oneself included."""
+    folder = Path(named[0])
+    folder.mkdir(exist_ok=True)
+    own = folder / f"{os.getpid()}"
+    own.touch()
+    time.sleep(1)
+    count = len(list(folder.iterdir()))
+    own.unlink()
+    return count
+
+
+def kill_the_worker_if_odd(number: int) -> int:
+    """End the Dask worker that it is worked for."""
+    if number % 2:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    return number
+
+
+def write_file(path: str) -> str:
+    """Write a small file whole."""
+    with AtomicFiles() as files:
+        files.file(Path(path)).write_text("whole")
+    return Path(path).name
+
+
+def write_and_fail(path: str) -> str:
+    """Write a file whole, and come to grief."""
+    write_file(path)
+    raise LabelError("no mask")
+
+
+def write_much(path: str) -> str:
+    """Write two million bytes."""
+    with AtomicFiles() as files:
+        files.file(Path(path)).write_bytes(bytes(2_000_000))
+    return Path(path).name
 
 
 if __name__ == "__main__":

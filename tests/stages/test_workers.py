@@ -80,7 +80,7 @@ def test_no_more_cases_at_once_than_fit(tmp_path: Path, monkeypatch: pytest.Monk
     make_workspace(tmp_path, {name: Made() for name in "abcd"})
     counts = []
 
-    def counted(work: Any, tasks: Sequence[Any], *, jobs: int, limit_s: float | None) -> Any:
+    def counted(work: Any, tasks: Sequence[Any], *, jobs: int, **_: Any) -> Any:
         counts.append(jobs)
         return iter(())
 

@@ -28,13 +28,15 @@ def command(ctx: click.Context, source: Path, as_csv: bool) -> None:
     DIR is a folder, a zip archive or a file. Nothing is written. Exit status 8 where a file cannot
     be read or a series cannot become a volume.
     """
+    from medprep.execute import workers_at
     from medprep.trees.survey import survey
     from medprep_cli.show import Terminal
 
     terminal = Terminal()
-    terminal.start("scan", -1)
-    found = survey(source, b"", advance=terminal.advance)
-    terminal.finish()
+    with workers_at(shared(ctx).place, terminal, read=[source]) as workers:
+        terminal.start("scan", -1)
+        found = survey(source, b"", advance=terminal.advance, cluster=workers)
+        terminal.finish()
     rows = [one.to_dict() for one in found.volumes]
     if shared(ctx).json:
         click.echo(json.dumps(found.to_dict(), indent=2))
