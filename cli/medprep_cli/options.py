@@ -47,6 +47,19 @@ class Shared:
         return place
 
 
+class Source(click.ParamType):
+    """Data that are read: a local path, which must be there, or a URL."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Give it as text."""
+        text = str(value)
+        if "://" not in text and not text.partition("!/")[1]:
+            click.Path(exists=True).convert(text, param, ctx)
+        return text
+
+
 def shared_options(function: Function) -> Function:
     """Add the shared options to a command or to the group."""
     for option in reversed(_OPTIONS):

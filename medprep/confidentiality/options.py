@@ -8,6 +8,7 @@ from typing import Any, ClassVar, get_args
 
 from medprep.confidentiality.table import Clean, Retain
 from medprep.errors import OptionError
+from medprep.places.paths import path_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Deidentify:
                     raise OptionError(f"{option} is '{one}'; wanted is one of {', '.join(known)}")
         if self.shift_dates and "dates" in self.retain:
             raise OptionError("--retain dates and --shift-dates contradict: give one of them")
-        source, output = Path(self.source).resolve(), Path(self.output).resolve()
+        source, output = path_of(self.source).resolve(), Path(self.output).resolve()
         if output == source or source in output.parents or output in source.parents:
             raise OptionError("the output lies in the source, or the source in it: give another")
         if output in self.way_back.resolve().parents:

@@ -20,6 +20,7 @@ from medprep.dicom.tags import NoDicomError, read_tags
 from medprep.errors import DicomError, NothingDoneError, SourceError, WorkspaceError
 from medprep.execute import Failure, choose_jobs, fitting_jobs, map_cases, workers_at
 from medprep.files import csv_bytes, walk_folders, write_bytes
+from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
 from medprep.workspace.idkey import id_key, save_key
 from medprep.workspace.lock import LOCK
@@ -88,7 +89,7 @@ def look_at(options: Deidentify, progress: Progress | None = None) -> Deidentify
     found = DeidentifyOutcome()
     key = _key(options)
     shown.start("scan", -1)
-    for blob, _ in _blobs(Path(options.source), found):
+    for blob, _ in _blobs(path_of(options.source), found):
         try:
             tags = read_tags(blob).tags
         except NoDicomError:
@@ -141,7 +142,7 @@ def deidentify(
     outcome = DeidentifyOutcome()
     profile = Profile(frozenset(options.retain), frozenset(options.clean), options.shift_dates)
     key = _key(options)
-    found = list(_blobs(Path(options.source), outcome))
+    found = list(_blobs(path_of(options.source), outcome))
     with held(Path(options.output), options.way_back.parent, below=True):
         journal = _journal(options, overwrite=overwrite)
         todo = _todo(options, profile, key, found, journal, outcome)

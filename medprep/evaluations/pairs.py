@@ -14,6 +14,7 @@ from medprep.evaluations.places import Place, Side, find_places
 from medprep.evaluations.words import cleaned
 from medprep.files import natural_key, safe_name
 from medprep.folds.patterns import compiled, grouped, suggestion
+from medprep.places.paths import is_far
 from medprep.reporting.text import counted
 
 _SHOWN = 3
@@ -107,7 +108,8 @@ def find_pairs(
     """
     ours = distinct(find_places(reference, "reference"))
     theirs = distinct(find_places(predicted, "prediction"))
-    if reference.samefile(predicted):
+    far = is_far(reference) or is_far(predicted)
+    if reference == predicted or (not far and reference.samefile(predicted)):
         raise OptionError(
             "--reference and --predicted are the same place; wanted are the truth and what is held "
             "against it"

@@ -21,6 +21,7 @@ from medprep.evaluations.places import Place
 from medprep.execute import Failure, map_cases
 from medprep.geometry import Geometry
 from medprep.organs import named_table
+from medprep.places.hand import at_hand
 
 if TYPE_CHECKING:
     from medprep.execute.cluster import Cluster
@@ -171,12 +172,14 @@ def _said_of(called: str) -> Iterator[None]:
 
 
 def _greys(pair: Pair) -> tuple[Grey, Grey | None]:
-    with _said_of("reference"):
-        reference = read_grey(pair.reference)
-    if pair.predicted is None:
-        return reference, None
-    with _said_of("prediction"):
-        return reference, read_grey(pair.predicted)
+    theirs = () if pair.predicted is None else pair.predicted.files
+    with at_hand((*pair.reference.files, *theirs)):
+        with _said_of("reference"):
+            reference = read_grey(pair.reference)
+        if pair.predicted is None:
+            return reference, None
+        with _said_of("prediction"):
+            return reference, read_grey(pair.predicted)
 
 
 def _slice_grid(pair: Pair, notes: list[str]) -> SliceGrid | None:

@@ -215,7 +215,7 @@ def _evaluation(
         cases=cases,
         extra=extra,
         failed=unread,
-        leaks=contamination_of(Path(predicted), found.pairs),
+        leaks=contamination_of(path_of(predicted), found.pairs),
     )
 
 

@@ -32,7 +32,7 @@ def contamination_of(predicted: Path, pairs: Iterable[Pair]) -> str:
     for pair in pairs:
         if pair.predicted is not None and pair.predicted.kind == "nifti":
             path = pair.predicted.path
-            beside.append(Path(str(path).removesuffix(".gz")).with_suffix(".json"))
+            beside.append(path.with_name(path.name.removesuffix(".gz")).with_suffix(".json"))
     return "; ".join(dict.fromkeys(filter(None, map(_said, beside))))
 
 

@@ -25,6 +25,7 @@ from medprep.metrics.tutorial import (
     tutorial_dice,
     volume_dice,
 )
+from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
 from medprep.reporting.text import counted, table
 
@@ -122,7 +123,7 @@ def evaluate_pictures(
     notes: list[str] = []
     tasks: list[tuple[str, Pair]] = []
     for model, predicted in zip(options.models, options.predicted, strict=True):
-        found = find_pairs(Path(options.reference), Path(predicted))
+        found = find_pairs(path_of(options.reference), path_of(predicted))
         notes += [note for note in found.notes if note not in notes]
         tasks += [(model, pair) for pair in found.pairs]
         extra = Failure("extra", "predicted, but there is no reference")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from medprep.errors import FormatError, GeometryError, WriteError
 from medprep.formats.itk_header import require_sane
 from medprep.geometry import Geometry
+from medprep.places.paths import is_far
 
 _WRITERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
 _HEAD_BYTES = 4096
@@ -114,6 +116,14 @@ def read(path: Path) -> tuple[NDArray[Any], Geometry]:
     """
     import SimpleITK as sitk
 
+    if is_far(path):
+        with TemporaryDirectory() as folder:  # ITK reads files only
+            copy = Path(folder, f"copy{path.suffix}")
+            copy.write_bytes(path.read_bytes())
+            try:
+                return read(copy)
+            except (FormatError, GeometryError) as error:
+                raise type(error)(error.message, path=path) from error
     if not path.is_file():  # reading a pipe would wait for ever
         raise FormatError(
             "cannot be read: no regular file but a folder, pipe or device, or nothing", path=path

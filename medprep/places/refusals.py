@@ -5,6 +5,7 @@ Those may hold keys, signed addresses or passwords; ours name the bucket and wha
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ _UNKNOWN = re.compile(
 )
 _FORBIDDEN = re.compile(r"AccessDenied|Access Denied|Forbidden|\b40[13]\b|Unauthorized")
 _GONE = re.compile(r"\b404\b|NoSuchBucket|NoSuchKey")
+_PASSING = re.compile(r"Timeout|Connect|IncompleteRead|IncompleteBody|PayloadError|\b50[0234]\b")
+_BUSY = (errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO))
 _COLD = re.compile(r"InvalidObjectState|storage class")
 
 
@@ -60,7 +63,8 @@ def refused(error: Exception, path: FarPath, kind: str) -> Refusal:
     else:
         # Of other errors only the kind is said.
         text = f"{where} cannot be reached ({type(error).__name__}); see the network and the name"
-        return Refusal(AccessError(text, path=shown(str(path))), passing=True)
+        passing = bool(_PASSING.search(said)) or getattr(error, "errno", None) in _BUSY
+        return Refusal(AccessError(text, path=shown(str(path))), passing)
     return Refusal(AccessError(text, path=shown(str(path))))
 
 

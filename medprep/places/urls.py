@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from medprep.errors import LibraryError
+from medprep.errors import AccessError, LibraryError
 from medprep.places.paths import FarPath
 from medprep.places.refusals import refused
 from medprep.places.seen import Seen
@@ -83,6 +83,10 @@ class Behind:
             row = self._ask(path, lambda: self._fs.info(self._key(path)))
         except FileNotFoundError:
             return None
+        except AccessError:
+            # The answer to a HEAD request has no body that says why; that to a listing has.
+            self.listing(path)
+            raise
         seen = _seen(row)
         web = self.kind in ("http", "https") and not seen.folder
         if web and str(row.get("mimetype", "")) == "text/html" and not path.suffix:

@@ -24,6 +24,7 @@ from medprep.inference.prompts.points import (
 from medprep.models.prompts.clicks import official_draw
 from medprep.models.prompts.framing import official_back, official_frame, require_volume
 from medprep.models.published import contamination
+from medprep.places.paths import path_of
 from medprep.prompting.options import Organ, Outcome, Prompting
 from medprep.prompting.reading import Scan, read_labels, read_scan
 from medprep.prompting.weights import load_net, require_weights, spacing_of
@@ -66,7 +67,7 @@ def prompt(options: Prompting, *, overwrite: bool = False, dry_run: bool = False
         _require_free(options)
     if not dry_run:
         require_weights(options.checkpoint)
-    scan = read_scan(Path(options.source))
+    scan = read_scan(path_of(options.source))
     require_volume(scan.volume)
     asked, reference = _asked(options, scan)
     if dry_run:

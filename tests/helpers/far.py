@@ -42,3 +42,11 @@ def to_memory(folder: Path, prefix: str) -> str:
         if path.is_file():
             store.pipe_file(f"/{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
     return f"memory://{prefix}"
+
+
+def forget_stores() -> None:
+    """Let the next question build its store anew, from the environment as it is then."""
+    from medprep.places import seen
+
+    seen._store.cache_clear()
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from far import BUCKET, Server
+from far import BUCKET, Server, forget_stores
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,7 @@ def s3_server() -> Iterator[Server]:
     moto_server = pytest.importorskip("moto.server")
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     asked: Server | None = None
     before = DomainDispatcherApplication.__call__
@@ -55,5 +57,6 @@ def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_stores()
     s3_server.forget()
     return s3_server

@@ -22,7 +22,7 @@ _ALONE = ("stack", "colour", "include", "id_key")
 @click.argument("source", required=False, metavar="[DIR]")
 @click.option(
     "-o", "--output", metavar="OUT",
-    help="Convert the tree DIR (folder, zip archive or file) into this folder, without a "
+    help="Convert the tree DIR (folder, archive, file or a URL of one) into this folder, without a "
     "workspace.",
 )  # fmt: skip
 @click.option(

@@ -32,8 +32,8 @@ _FOLDER_ONLY = ("output", "checkpoint", "window", "gaps", "tilt", "id_key")
 )
 @click.option(
     "--input", "source", metavar="DIR",
-    help="Predict DICOM or NIfTI that is in no workspace: a folder, a zip archive of DICOM or a "
-    "file.",
+    help="Predict DICOM or NIfTI that is in no workspace: a folder, an archive of DICOM, a "
+    "file, or a URL of one.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="DIR", help="With --input: folder that gets the labels.")
 @click.option(

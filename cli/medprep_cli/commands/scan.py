@@ -5,37 +5,37 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from medprep_cli.chain import StageCommand
-from medprep_cli.options import shared, shared_options
+from medprep_cli.options import Source, shared, shared_options
 
 if TYPE_CHECKING:
     from medprep.trees.survey import Survey
 
 
 @click.command(cls=StageCommand, name="scan", short_help="What a DICOM tree holds.")
-@click.argument("source", metavar="DIR", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", metavar="DIR", type=Source())
 @click.option("--csv", "as_csv", is_flag=True, help="One row for each volume, on stdout.")
 @shared_options
 @click.pass_context
-def command(ctx: click.Context, source: Path, as_csv: bool) -> None:
+def command(ctx: click.Context, source: str, as_csv: bool) -> None:
     """Say what a DICOM tree holds: patients, studies, series, sizes, spacing, what is odd.
 
-    DIR is a folder, a zip archive or a file. Nothing is written. Exit status 8 where a file cannot
-    be read or a series cannot become a volume.
+    DIR is a folder, an archive (zip, tar) or a file, here or behind a URL. Nothing is written.
+    Exit status 8 where a file cannot be read or a series cannot become a volume.
     """
     from medprep.execute import workers_at
+    from medprep.places.paths import path_of
     from medprep.trees.survey import survey
     from medprep_cli.show import Terminal
 
     terminal = Terminal()
     with workers_at(shared(ctx).place, terminal, read=[source]) as workers:
         terminal.start("scan", -1)
-        found = survey(source, b"", advance=terminal.advance, cluster=workers)
+        found = survey(path_of(source), b"", advance=terminal.advance, cluster=workers)
         terminal.finish()
     rows = [one.to_dict() for one in found.volumes]
     if shared(ctx).json:

@@ -73,7 +73,8 @@ def command(**options: Any) -> Split:
 
     SOURCE is a CHAOS folder (the whole set, Train_Sets, MR, one patient), a folder of NIfTI
     image/label pairs, of PNG picture/mask pairs, or any DICOM tree (a case for each volume, without
-    masks). It is only ever read. Splitting a grown folder again keeps every earlier assignment.
+    masks), an archive of one (.zip, .tar, .tar.gz) that stays packed, or a URL of one (s3://, gs://,
+    https://). It is only ever read. Splitting a grown folder again keeps every earlier assignment.
     """
     from medprep.stages.split import Split
 
