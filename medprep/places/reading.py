@@ -51,6 +51,8 @@ class FarFile(io.RawIOBase):
         """Give the next bytes; all that are left for -1."""
         left = max(0, self._size - self._at)
         count = left if size is None or size < 0 else min(size, left)
+        if not count:
+            return b""
         place = self._at - self._begin
         if place < 0 or place + count > len(self._piece):
             self._fetch(count)
