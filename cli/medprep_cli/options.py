@@ -47,17 +47,11 @@ class Shared:
         return place
 
 
-class Source(click.ParamType):
-    """Data that are read: a local path, which must be there, or a URL."""
-
-    name = "source"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Give it as text."""
-        text = str(value)
-        if "://" not in text and not text.partition("!/")[1]:
-            click.Path(exists=True).convert(text, param, ctx)
-        return text
+def there(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Refuse a local path that is not there; a URL is asked for when it is read."""
+    if "://" not in value and "!/" not in value:
+        click.Path(exists=True).convert(value, param, ctx)
+    return value
 
 
 def shared_options(function: Function) -> Function:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from medprep_cli.chain import StageCommand
-from medprep_cli.options import Source, shared, shared_options
+from medprep_cli.options import shared, shared_options, there
 
 if TYPE_CHECKING:
     from medprep.trees.survey import Survey
 
 
 @click.command(cls=StageCommand, name="scan", short_help="What a DICOM tree holds.")
-@click.argument("source", metavar="DIR", type=Source())
+@click.argument("source", metavar="DIR", callback=there)
 @click.option("--csv", "as_csv", is_flag=True, help="One row for each volume, on stdout.")
 @shared_options
 @click.pass_context
