@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from medprep.errors import DicomError, FormatError
 from medprep.places.archives import archive_of, is_archive
@@ -20,6 +20,9 @@ from medprep.places.reading import open_far
 from medprep.places.seen import Seen, look, member_name
 
 _LARGE_BYTES = 1 << 24
+_HEAD = 12 << 10
+"""So much of a member is unpacked for its header: with what an archive puts before it, it comes by
+one request from behind a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class Blob:
 
     def _unpacked(self) -> BinaryIO:
         held = in_hand(cast(FarPath, self.file)) if holds_any() else None
+        if held is None and self.size > _HEAD:
+            return cast(BinaryIO, _MemberFile(self))
         return io.BytesIO(_member(self) if held is None else held)
 
     def _file(self) -> BinaryIO:
@@ -153,6 +158,39 @@ class _File(io.FileIO):
         return super().read(-1 if size is None else size)
 
 
+class _MemberFile(io.RawIOBase):
+    """A member of which only the begin is unpacked, until somebody wants more."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self._head = _begin(blob)
+        self._at = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._blob.size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._blob.size - self._at)
+        end = self._at + (left if size is None or size < 0 else min(size, left))
+        content = self._head if end <= len(self._head) else _member(self._blob)
+        found = content[self._at : end]
+        self._at = end
+        return found
+
+    def readinto(self, memory: Any) -> int:
+        content = self.read(len(memory))
+        memory[: len(content)] = content
+        return len(content)
+
+
 def fetched(blobs: Iterable[Blob]) -> AbstractContextManager[None]:
     """Hold what lies behind URLs in memory for a ``with`` block; see `places.at_hand`."""
     return at_hand(path_of(one.path) for one in blobs if "://" in one.path and not one.member)
@@ -176,18 +214,22 @@ def members(path: Path) -> Iterator[Blob]:
         yield Blob(str(path), entry.name, entry.size, seen.mtime_ns)
 
 
+def _begin(blob: Blob) -> bytes:
+    return _unpacked(blob, _HEAD)
+
+
 def _member(blob: Blob) -> bytes:
     return _small(blob) if blob.size <= _LARGE_BYTES else _large(blob)
 
 
-def _unpacked(blob: Blob) -> bytes:
+def _unpacked(blob: Blob, count: int = -1) -> bytes:
     try:
         archive, seen = archive_of(blob.path)
         if seen.mtime_ns != blob.mtime_ns:
             raise DicomError(
                 "the archive was changed since it was found; run it again", path=str(blob)
             )
-        return archive.read(archive.entry(blob.member))
+        return archive.read(archive.entry(blob.member), count)
     except FormatError as error:
         raise DicomError(error.message, path=str(blob)) from error
     except KeyError:

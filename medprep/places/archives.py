@@ -86,8 +86,8 @@ class Archive:
         """Give what bears a name; KeyError where nothing does."""
         return self._by_name[name]
 
-    def read(self, entry: Entry) -> bytes:
-        """Unpack a member.
+    def read(self, entry: Entry, count: int = -1) -> bytes:
+        """Unpack a member, or its first ``count`` bytes.
 
         Raises
         ------
@@ -95,25 +95,26 @@ class Archive:
             If it is damaged or not to be trusted.
         """
         require_harmless(entry, self.kind)
+        wanted = entry.size if count < 0 else min(count, entry.size)
         try:
             with self._lock:
-                content = self._content(entry)
+                content = self._content(entry, wanted)
         except FormatError:
             raise
         except Exception as error:  # encrypted, cut short, an unknown packing: many kinds
             raise FormatError(
                 f"cannot be read from its {self.kind} archive ({type(error).__name__})"
             ) from error
-        if len(content) < entry.size:
+        if len(content) < wanted:
             raise FormatError(f"cannot be read from its {self.kind} archive (EOFError)")
         return content
 
-    def _content(self, entry: Entry) -> bytes:
+    def _content(self, entry: Entry, count: int) -> bytes:
         if self._zip is None:
             self._tar.seek(entry.at)
-            return self._tar.read(entry.size)
+            return self._tar.read(count)
         with self._zip.open(entry.name) as handle:
-            return handle.read(entry.size)  # all of it: what it unpacks to may be more
+            return handle.read(count)  # no more: what it unpacks to may be
 
 
 def require_harmless(entry: Entry, kind: str) -> None:

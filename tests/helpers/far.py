@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,22 @@ class Server:
                 key = f"{prefix}/{path.relative_to(folder).as_posix()}"
                 self.client.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
         return f"s3://{BUCKET}/{prefix}"
+
+
+def pack(folder: Path, path: Path, *, stored: bool = False) -> Path:
+    """Pack a folder as the archive's name says, and give its path."""
+    files = sorted(one for one in folder.rglob("*") if one.is_file())
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(
+            path, "w", zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+        ) as out:
+            for one in files:
+                out.write(one, one.relative_to(folder).as_posix())
+    else:
+        with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as packed:
+            for one in files:
+                packed.add(one, one.relative_to(folder).as_posix())
+    return path
 
 
 def to_memory(folder: Path, prefix: str) -> str:

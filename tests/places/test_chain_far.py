@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
-from far import Server, to_memory
+from far import Server, pack, to_memory
 from same_bytes import content
 
 from medprep import pipeline
@@ -26,20 +24,6 @@ def chain(source: str, work: Path, jobs: int = 1) -> dict[str, str]:
         for name, found in content(work).items()
         if not name.startswith(("private/", "medprep."))
     }
-
-
-def pack(folder: Path, path: Path) -> Path:
-    """Pack a folder as the archive's name says, and give its path."""
-    files = sorted(one for one in folder.rglob("*") if one.is_file())
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-            for one in files:
-                out.write(one, one.relative_to(folder).as_posix())
-    else:
-        with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as packed:
-            for one in files:
-                packed.add(one, one.relative_to(folder).as_posix())
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from far import Server, to_memory
+from far import Server, pack, to_memory
 
 from medprep.dicom.scan import scan
 from medprep.places.paths import path_of
@@ -36,6 +36,22 @@ def test_one_short_request_for_each_header(s3: Server, slices: Path) -> None:
     assert s3.requests["HEAD"] <= 3
     stored = sum(one.stat().st_size for one in files)
     assert sum(s3.bytes_sent) < stored / 5
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar"])
+def test_of_an_archive_only_heads_are_read(
+    s3: Server, slices: Path, ending: str, tmp_path: Path
+) -> None:
+    (tmp_path / "up").mkdir()
+    packed = pack(slices, tmp_path / "up" / f"set.{ending}", stored=True)
+    source = s3.put(tmp_path / "up", f"packed-{ending}")
+    files = [one for one in slices.rglob("*") if one.is_file()]
+    s3.forget()
+    found = scan(path_of(f"{source}/{packed.name}"))
+    assert len(found.slices) == sum(1 for one in files if one.suffix == ".dcm")
+    once = 1 if ending == "zip" else 2  # a tar's own headers lie between its members
+    assert s3.requests["GET"] <= once * len(files) + 6
+    assert sum(s3.bytes_sent) < packed.stat().st_size / (4 - once)
 
 
 def test_a_scan_finds_what_it_finds_on_the_disk(slices: Path) -> None:
