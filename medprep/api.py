@@ -214,6 +214,7 @@ def train(
     accumulate: int = Train.accumulate,
     patience: int | None = None,
     tensorboard: bool = False,
+    block: int | None = None,
     workspace: Path | str = WORKSPACE,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -221,7 +222,7 @@ def train(
     stage = Train(
         model, width, epochs, steps, batch_size, lr, device, seed, fold, run_name, minutes,
         allow_leaks, augment, recipe, target, loss, tuple(class_weight), patch, spacing, memory,
-        normalise, workers, compile, precision, accumulate, patience, tensorboard,
+        normalise, workers, compile, precision, accumulate, patience, tensorboard, block=block,
     )  # fmt: skip
     return run([stage], workspace, progress=progress)
 

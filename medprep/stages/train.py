@@ -87,6 +87,9 @@ class Train:
         Batches whose gradients make one step.
     patience
         Stop after so many validations without a better one.
+    block
+        Cases that each place of a batch is shown at a time, so that what is read stays in one
+        place; None draws from all in each step.
     tensorboard
         Write the log for TensorBoard too, beside the model; needs the extra of that name.
     clicks, freeze_encoder, weights, set
@@ -128,6 +131,7 @@ class Train:
     weights: str | None = None
     encoder_from: str | None = None
     set: tuple[str, ...] = ()
+    block: int | None = None
 
     name: ClassVar[str] = "train"
     needs: ClassVar[tuple[str, ...]] = ("clean",)

@@ -13,7 +13,7 @@ from medprep.errors import CheckpointError, OptionError
 from medprep.training.options import TrainingOptions
 
 _FILES = ("weights", "encoder_from")
-_OF_SOME = (*_FILES, "clicks", "freeze_encoder", "settings")
+_OF_SOME = (*_FILES, "block", "clicks", "freeze_encoder", "settings")
 
 
 def setting(text: str) -> tuple[str, Any]:
@@ -31,8 +31,8 @@ def setting(text: str) -> tuple[str, Any]:
 def settings_of(options: TrainingOptions) -> dict[str, Any]:
     """Give what a training's options make it depend on, with the content of files they name.
 
-    What only some nets take is left out where it is not given, so that a run that was trained
-    before there was such an option is still up to date.
+    What only some nets or sets take is left out where it is not given, so that a run that was
+    trained before there was such an option is still up to date.
     """
     found = {n: one for n, one in asdict(options).items() if one or n not in _OF_SOME}
     for name in _FILES:

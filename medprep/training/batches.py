@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from medprep.errors import MedprepError, TrainingError
 from medprep.models.preparation import Preparation
-from medprep.training.online import Online, generator_at
-from medprep.training.samples import Floats, Labels, Sample, Samples
+from medprep.training.blocks import Blocks
+from medprep.training.online import Floats, Labels, Online, generator_at
+from medprep.training.sample import Sample
+from medprep.training.samples import Samples
 
 FOREGROUND_SHARE = 2 / 3
 """Share of a batch that is laid around an organ, where it may lie anywhere in the patch; what
@@ -81,6 +84,8 @@ class Batches:
         With the step it decides everything, so that a resumed training needs no other state.
     online
         How pictures are augmented as they are shown; None shows them as they are.
+    block
+        Cases that each place of a batch is shown at a time; None draws from all in each step.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Batches:
         batch_size: int,
         seed: int,
         online: Online | None = None,
+        block: int | None = None,
     ) -> None:
         self._samples = samples
         self._preparation = preparation
@@ -97,6 +103,20 @@ class Batches:
         self._sure = round(batch_size * FOREGROUND_SHARE)
         self._seed = seed
         self._online = online
+        self._blocks = None if block is None else self._in_blocks(block)
+
+    def _in_blocks(self, block: int) -> tuple[Blocks, Blocks]:
+        """Give the orders of what holds an organ, and of everything."""
+        visits, pools = 1, (self._samples.with_organ, self._samples.everywhere)
+        if self._preparation.dimensions == 3:
+            voxels = np.mean([prod(one.shape) for one in self._samples.of])
+            visits = max(1, round(float(voxels) / prod(self._preparation.patch)))
+        places = self._sure, self.batch_size - self._sure
+        around, anywhere = (
+            Blocks(pool, max(1, count), block, visits, self._seed, name)
+            for pool, count, name in zip(pools, places, ("organs", "everything"), strict=True)
+        )
+        return around, anywhere
 
     def at(self, step: int, places: Sequence[int] | None = None) -> Batch:
         """Give the batch of a step.
@@ -124,8 +144,13 @@ class Batches:
         """Give channels, labels and case of one place."""
         chance = generator_at(self._seed, step, place)
         samples, around = self._samples, place < self._sure
-        pool = samples.with_organ if around else samples.everywhere
-        number, index = pool[int(chance.integers(len(pool)))].tolist()
+        if self._blocks is None:
+            pool = samples.with_organ if around else samples.everywhere
+            number, index = pool[int(chance.integers(len(pool)))].tolist()
+        elif around:
+            number, index = self._blocks[0].row(step, place)
+        else:
+            number, index = self._blocks[1].row(step, place - self._sure)
         sample = samples.of[number]
         try:
             if self._preparation.dimensions == 2:

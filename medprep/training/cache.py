@@ -120,11 +120,15 @@ class Store:
         several processes then share. None takes `SHARE_OF_MEMORY` of what is free.
     folder
         Where files go; None takes the system's folder for temporary ones.
+    sharers
+        Processes on this machine that have a store each.
     """
 
-    def __init__(self, budget_bytes: int | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, budget_bytes: int | None = None, folder: Path | None = None, sharers: int = 1
+    ) -> None:
         if budget_bytes is None:
-            budget_bytes = int(SHARE_OF_MEMORY * available_bytes())
+            budget_bytes = int(SHARE_OF_MEMORY * available_bytes()) // sharers
         self._left = budget_bytes
         self._parent = folder
         self._folder: Path | None = None

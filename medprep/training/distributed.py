@@ -11,9 +11,10 @@ The first process leads: it alone reads and writes a workspace, and tells the ot
 from __future__ import annotations
 
 import os
+import platform
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from medprep.errors import WorkerError
+from medprep.errors import MedprepError, WorkerError
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ _WAIT = timedelta(days=30)
 """The others wait while the first process converts a whole archive; one that dies is noticed by
 torchrun, which ends all."""
 _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+_SOON = timedelta(seconds=10)
 _BROKEN = ("gloo", "nccl", "closed by peer", "connection reset")
 
 
@@ -48,6 +50,19 @@ def _summed(tensor: Tensor) -> Tensor:
     whole = tensor.clone()
     distributed.all_reduce(whole)
     return whole
+
+
+def _outcome(work: Callable[[], T]) -> Any:
+    try:
+        return work()
+    except MedprepError as error:
+        return error
+
+
+def _came_to(outcome: Any) -> Any:
+    if isinstance(outcome, MedprepError):
+        raise outcome
+    return outcome
 
 
 class Crew:
@@ -75,6 +90,11 @@ class Crew:
     def leads(self) -> bool:
         """Whether this process reads and writes files."""
         return self.rank == 0
+
+    @property
+    def beside(self) -> int:
+        """How many of them share this machine."""
+        return 1 if self.count == 1 else int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
     def device(self, chosen: torch.device) -> torch.device:
         """Give this process's own of several GPUs."""
@@ -127,6 +147,30 @@ class Crew:
         distributed.all_gather_object(held, value)
         return held
 
+    def each(self, work: Callable[[], T]) -> list[T]:
+        """Do work in every process, and give what each found, in their order.
+
+        Raises
+        ------
+        MedprepError
+            What one of them raised, in all.
+        """
+        outcomes = self.gather(_outcome(work)) if self.count > 1 else [work()]
+        return [_came_to(outcome) for outcome in outcomes]
+
+    def lead(self, work: Callable[[], T]) -> T:
+        """Do work in the first process, and give everywhere what it found.
+
+        Raises
+        ------
+        MedprepError
+            What it raised, in all.
+        """
+        if self.count == 1:
+            return work()
+        found: T = _came_to(self.agree(_outcome(work) if self.leads else None))
+        return found
+
     def share(self, net: nn.Module) -> None:
         """Give every process the first one's parameters and buffers."""
         if self.count > 1:
@@ -140,6 +184,39 @@ class Crew:
 
 
 ALONE = Crew()
+
+
+class _Board:
+    """Where a process that ends tells the others why: the store by which they met."""
+
+    def __init__(self) -> None:
+        self._store: Any = None
+        self._key = f"medprep/ended/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+
+    def open(self) -> None:
+        """Find it; without one nothing is told."""
+        address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT")
+        if address and port:
+            with suppress(RuntimeError):
+                self._store = distributed.TCPStore(  # type: ignore[attr-defined]
+                    address, int(port), is_master=False, timeout=_SOON, wait_for_workers=False
+                )
+
+    def tell(self, cause: str) -> None:
+        """Say why this process ends; the first one to say it is heard."""
+        crew = Crew.here()
+        text = f"process {crew.rank} of {crew.count}, on {platform.node()}, ended: {cause}"
+        if self._store is not None:
+            with suppress(RuntimeError):
+                self._store.compare_set(self._key, "", text)
+
+    def told(self) -> str | None:
+        """Give what was said; None where nothing was, or the store is gone too."""
+        if self._store is not None:
+            with suppress(RuntimeError):
+                if self._store.check([self._key]):
+                    return str(self._store.get(self._key).decode())
+        return None
 
 
 @contextmanager
@@ -160,19 +237,29 @@ def together(device: str | None = None) -> Iterator[Crew]:
     kind = device or ("cuda" if torch.cuda.is_available() and several else "cpu")
     if kind == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    board = _Board()
     try:
         distributed.init_process_group(_BACKENDS[kind], timeout=_WAIT)
+        board.open()
         crew = Crew.here()
         yield crew
         crew.call()
         distributed.barrier()  # who leaves first can make the other one abort
+    except MedprepError as error:
+        board.tell(error.message)
+        raise
     except RuntimeError as error:
         if not any(word in str(error).casefold() for word in _BROKEN):
+            board.tell(f"{type(error).__name__}: {error}")
             raise
-        raise WorkerError(
-            "another process of this training is gone; see what it said above. The same command "
-            "goes on from the last saved state"
-        ) from error
+        cause = board.told() or (
+            "another process of this training is gone without a word: killed, most often because "
+            "its memory ran out, or its machine is lost; torchrun says which"
+        )
+        raise WorkerError(f"{cause}. The same command goes on from the last saved state") from error
+    except BaseException as error:
+        board.tell(f"stopped ({type(error).__name__})")
+        raise
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()

@@ -29,7 +29,9 @@ from medprep.training.options import Settled, TrainingOptions, TrainingResult, t
 from medprep.training.samples import Samples
 from medprep.training.session import Job, Session
 from medprep.training.settling import settle
+from medprep.training.shards import Shard, require_shards
 from medprep.training.state import remove_states, saved_patch
+from medprep.training.together import Together, remove_prepared
 from medprep.training.validation import Validation
 from medprep.training.workers import Ahead
 
@@ -96,21 +98,34 @@ def train(
     device = crew.device(choose_device(options.device))
     make_repeatable()
     # What several processes share lies in files.
-    with Store(0 if options.workers else None, folder if crew.leads else None) as store:
+    budget = 0 if options.workers else None
+    with Store(budget, folder if crew.leads else None, crew.beside) as store:
+        crew.each(lambda: require_shards(_shards([*cases, *validation], crew)))
         decoded = list(decode(cases, augmented, store))
-        found = Fingerprint.of(decoded)
-        settled, preparation = crew.agree(
-            settle(options, device, found, organs, regions or {}, crew.count)
-        )
-        samples = Samples.prepared(decoded, preparation, store)
-        watched = Validation(validation, preparation, store)
+
+        def settled_on() -> tuple[Settled, Preparation, dict[str, Any]]:
+            found = Fingerprint.of(decoded)
+            return *settle(
+                options, device, found, organs, regions or {}, crew.count
+            ), found.to_dict()
+
+        settled, preparation, told = crew.lead(settled_on)
+        together = Together(folder, key, preparation, crew)
+        samples = Samples.prepared(decoded, preparation, store, together)
+        watched = Validation(validation, preparation, store, crew)
         order = _Order(
-            samples, watched, organs, found, device, folder, key, progress, online, events, crew
+            samples, watched, organs, told, device, folder, key, progress, online, events, crew
         )
         smaller = crew.agree(saved_patch(folder, key) if crew.leads else None)
         if smaller is not None:
             settled, preparation = _with_patch(settled, preparation, smaller)
         return _in_memory(order, settled, preparation)
+
+
+def _shards(cases: Sequence[TrainingCase], crew: Crew) -> dict[str, Shard]:
+    """Give the shards that this process looks for: a part each, so that all are looked for."""
+    mine = (cases[number] for number in crew.places(len(cases)))
+    return {one.case: one.shard for one in mine if one.shard is not None}
 
 
 def follow(crew: Crew) -> None:
@@ -133,7 +148,7 @@ class _Order:
     samples: Samples
     validation: Validation
     organs: Mapping[int, str]
-    found: Fingerprint
+    found: Mapping[str, Any]
     device: torch.device
     folder: Path
     key: str
@@ -176,7 +191,7 @@ def _train(order: _Order, settled: Settled, preparation: Preparation) -> Trainin
         "key": order.key,
         "organs": {str(value): name for value, name in order.organs.items()},
         "preparation": preparation.to_dict(),
-        "fingerprint": order.found.to_dict(),
+        "fingerprint": order.found,
     }
     crew = order.crew
     objective = Supervised(settled, preparation, order.validation, order.device, crew)
@@ -190,7 +205,9 @@ def _train(order: _Order, settled: Settled, preparation: Preparation) -> Trainin
     )
     session = Session(job)
     session.resume()
-    batches = Batches(order.samples, preparation, settled.batch_size, settled.seed, order.online)
+    batches = Batches(
+        order.samples, preparation, settled.batch_size, settled.seed, order.online, settled.block
+    )
     feed = Ahead(batches, settled.workers) if settled.workers else nullcontext(batches)
     with feed as given:
         session.run(Share(given, crew.places(settled.batch_size) if crew.count > 1 else None))
@@ -200,6 +217,7 @@ def _train(order: _Order, settled: Settled, preparation: Preparation) -> Trainin
     if crew.leads:
         finish(order.folder, settled, session.net, session.state, {**record, **asdict(result)})
         remove_states(order.folder)
+        remove_prepared(order.folder)
     return result
 
 

@@ -142,7 +142,7 @@ class Supervised:
         """Give the mean Dice on the validation cases."""
         self.whole.eval()
         self._crew.share(self.net)  # each has its own means in batch normalisation
-        return self._validation.mean_dice(self.net, self._preparation, self._device, self._crew)
+        return self._validation.mean_dice(self.net, self._preparation, self._device)
 
     def validations(self) -> int:
         """Give how often a training should look: of volumes, as often as it costs little."""

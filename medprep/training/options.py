@@ -60,6 +60,8 @@ class TrainingOptions:
         Batches whose gradients make one step.
     patience
         Stop after so many validations without a better one; None goes on to the end.
+    block
+        Cases that each place of a batch is shown at a time; None draws from all in each step.
     clicks
         Of nets that answer clicks: answers a step.
     freeze_encoder
@@ -104,6 +106,7 @@ class TrainingOptions:
     weights: str | None = None
     encoder_from: str | None = None
     settings: tuple[tuple[str, Any], ...] = ()
+    block: int | None = None
 
     def __post_init__(self) -> None:
         info = trainable(self.model)
@@ -159,12 +162,21 @@ class TrainingOptions:
             raise OptionError("--width and --patch are those of the --weights; leave them out")
 
 
-_NOT_CLICKED = ("target", "loss", "class_weights", "normalise", "memory", "compile", "workers")
+_NOT_CLICKED = (
+    "target",
+    "loss",
+    "class_weights",
+    "normalise",
+    "memory",
+    "compile",
+    "workers",
+    "block",
+)
 _CLICKED = ("clicks", "freeze_encoder", "weights", "settings")
 _SAID = {"class_weights": "class_weight", "settings": "set"}
 _ABOVE_0 = (
     "width", "epochs", "steps", "batch_size", "lr", "minutes", "class_weights", "patch", "memory",
-    "spacing", "accumulate", "patience", "clicks",
+    "spacing", "accumulate", "patience", "clicks", "block",
 )  # fmt: skip
 
 
@@ -227,6 +239,7 @@ class Settled(Course):
     deep_supervision: bool
     compile: bool
     encoder_from: str | None
+    block: int | None
 
 
 @dataclass(frozen=True)

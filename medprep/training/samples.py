@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from medprep.geometry import Geometry
 from medprep.models.preparation import Preparation
 from medprep.models.resampling import resample
 from medprep.models.scaling import Scale, Scaling, Window
-from medprep.training.cache import Store, Stored
+from medprep.training.cache import Packed, Store
 from medprep.training.dataset import Decoded
 from medprep.training.marks import places_of
 from medprep.training.online import SliceGrid
+from medprep.training.sample import Sample
 from medprep.training.shards import Places, Shard
+from medprep.training.together import Arrays, Together
 
 _AS_IT_IS = Scale(0.0, 1.0)
 _UNSEEN = np.empty((0, 0, 0), np.float32)
@@ -27,101 +29,6 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 _Sources = dict[str, tuple[tuple[Window, ...], tuple[Scale, ...]]]
 """Windows and scales of the cases' own pictures."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A volume as the net sees it, or a stack of slices.
-
-    Parameters
-    ----------
-    case
-        Whose it is.
-    own
-        Whether it is the case itself, not a copy.
-    pictures
-        A channel each, ``[slice, row, column]``: as read, where the net sees the own grid; float32
-        and scaled where it sees another.
-    scales
-        What is left to do to each channel's numbers when they are shown.
-    labels
-        uint8, of the same shape.
-    grid
-        Of its slices.
-    geometry
-        Of the volume; None of slices that have moved each on its own.
-    places
-        For each organ in a volume, voxels of it as flat indices; nothing for slices.
-    shard
-        What is known of it beforehand, where it lies in shards as it is.
-    """
-
-    case: str
-    own: bool
-    pictures: tuple[Stored, ...]
-    scales: tuple[Scale, ...]
-    labels: Stored
-    grid: SliceGrid
-    geometry: Geometry | None
-    places: Sequence[NDArray[np.int64]] = ()
-    shard: Shard | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Slices, rows and columns."""
-        return self.labels.shape
-
-    def with_organ(self) -> list[bool]:
-        """Tell of each slice whether it holds an organ."""
-        if self.shard is not None:
-            return [bool(one) for one in self.shard.with_organ()]
-        return [bool(plane.any()) for plane in self.labels.array]
-
-    def plane(self, number: int) -> tuple[list[Floats], Labels]:
-        """Give a slice's channels, scaled, and its labels, both ``[row, column]``."""
-        box = (slice(number, number + 1), slice(None), slice(None))
-        pictures = [
-            scale.apply(picture.part(box)[0])
-            for picture, scale in zip(self.pictures, self.scales, strict=True)
-        ]
-        return pictures, np.asarray(self.labels.part(box)[0])
-
-    def box(
-        self, start: Sequence[int], shape: Sequence[int], least: Sequence[int]
-    ) -> tuple[list[Floats], Labels]:
-        """Give channels, scaled, and labels in a box.
-
-        Parameters
-        ----------
-        start
-            Its first voxel, which may lie before the volume's.
-        shape
-            Its sides.
-        least
-            A volume that is smaller than this is continued by its last voxels up to it; what lies
-            farther off is each channel's lowest value in the box, and background.
-        """
-        inside, cut, missing = [], [], []
-        for first, side, have, few in zip(start, shape, self.shape, least, strict=True):
-            begin, end = max(first, 0), min(first + side, max(have, few))
-            inside.append(slice(begin - first, end - first))
-            cut.append(slice(begin, end))
-            missing.append((0, max(0, end - have)))
-        taken = (cut[0], cut[1], cut[2])
-        arrays: list[NDArray[Any]] = [
-            scale.apply(picture.part(taken))
-            for picture, scale in zip(self.pictures, self.scales, strict=True)
-        ]
-        arrays.append(np.asarray(self.labels.part(taken)))
-        if any(more for _, more in missing):
-            arrays = [np.pad(array, missing, mode="edge") for array in arrays]
-        if arrays[-1].shape != tuple(shape):
-            outside = [*(picture.min() for picture in arrays[:-1]), 0]
-            arrays = [
-                _laid(array, shape, tuple(inside), fill)
-                for array, fill in zip(arrays, outside, strict=True)
-            ]
-        return arrays[:-1], arrays[-1]
 
 
 @dataclass
@@ -162,7 +69,11 @@ class Samples:
 
     @classmethod
     def prepared(
-        cls, decoded: Iterable[Decoded], preparation: Preparation, store: Store
+        cls,
+        decoded: Iterable[Decoded],
+        preparation: Preparation,
+        store: Store,
+        together: Together | None = None,
     ) -> Samples:
         """Prepare what was read: every case before its copies.
 
@@ -174,6 +85,8 @@ class Samples:
             What to do.
         store
             Keeps what is put on another grid.
+        together
+            Keeps what of it came from shards; None leaves that to the store too.
 
         Raises
         ------
@@ -184,11 +97,11 @@ class Samples:
         found: list[Sample] = []
         sources: _Sources = {}
         for one in decoded:
-            try:
-                sample = _prepared(one, preparation, store, sources)
-            except MedprepError as error:
-                raise TrainingError(f"{one.case} cannot be used: {error.message}") from error
-            found.append(sample)
+            with _named(one.case):
+                found.append(_scaled(one, preparation, sources))
+        _put_on_grid(found, preparation, store, together)
+        if preparation.dimensions == 3:
+            found = [replace(one, places=_places(one, store)) for one in found]
         return cls(found, preparation)
 
     def count(self, *, own: bool) -> int:
@@ -196,10 +109,49 @@ class Samples:
         return sum(self.of[sample].own == own for sample, _ in self.everywhere.tolist())
 
 
-def _prepared(one: Decoded, preparation: Preparation, store: Store, sources: _Sources) -> Sample:
+def _put_on_grid(
+    samples: list[Sample], preparation: Preparation, store: Store, together: Together | None
+) -> None:
+    """Resample those samples that do not lie on the net's grid."""
+    moved = [
+        number
+        for number, one in enumerate(samples)
+        if preparation.shape_in_net(one.shape, one.grid.spacing_mm) != one.shape
+    ]
+    made: dict[int, Shard] = {}
+    if together is not None:
+        shards = [number for number in moved if samples[number].shard is not None]
+        made = together.make(shards, lambda number: _arrays(samples[number], preparation))
+    for number in moved:
+        one, shard = samples[number], made.get(number)
+        grid, geometry = _grid(one, preparation)
+        if shard is None:
+            pictures, labels, _ = _arrays(one, preparation)
+            stored = [*map(store.add, pictures), store.add(labels)]
+        else:
+            stored = [
+                Packed(path, shard.geometry.shape, store.recent)
+                for path in (*shard.pictures, shard.labels)
+            ]
+        scales = (_AS_IT_IS,) * len(one.pictures)
+        samples[number] = replace(
+            one, pictures=tuple(stored[:-1]), scales=scales, labels=stored[-1], grid=grid,
+            geometry=geometry, shard=shard,
+        )  # fmt: skip
+
+
+@contextmanager
+def _named(case: str) -> Iterator[None]:
+    """Tell whose an error is."""
+    try:
+        yield
+    except MedprepError as error:
+        raise TrainingError(f"{case} cannot be used: {error.message}") from error
+
+
+def _scaled(one: Decoded, preparation: Preparation, sources: _Sources) -> Sample:
     preparation.require_channels(one.pictures)
-    volumes = preparation.dimensions == 3
-    if volumes and one.geometry is None:
+    if preparation.dimensions == 3 and one.geometry is None:
         raise TrainingError(
             "its copies are slices, of no use to a net for volumes; make others (medprep augment "
             "--dimensions 3), or delete these"
@@ -213,12 +165,9 @@ def _prepared(one: Decoded, preparation: Preparation, store: Store, sources: _So
     )
     if one.own:
         sources[one.case] = one.windows, scales
-    sample = Sample(
+    return Sample(
         one.case, one.own, one.pictures, scales, one.labels, one.grid, one.geometry, (), one.shard
     )
-    if preparation.shape_in_net(one.shape, one.grid.spacing_mm) != one.shape:
-        sample = replace(_resampled(sample, preparation, store), shard=None)
-    return replace(sample, places=_places(sample, store)) if volumes else sample
 
 
 def _highest(one: Decoded) -> int:
@@ -253,33 +202,30 @@ def _with_moments(scaling: Scaling, mean: float, sd: float) -> Scaling:
     return replace(scaling, mean=mean, sd=sd) if scaling.kind == "z-score" else scaling
 
 
-def _resampled(sample: Sample, preparation: Preparation, store: Store) -> Sample:
-    """Put a sample on the net's grid."""
+def _grid(sample: Sample, preparation: Preparation) -> tuple[SliceGrid, Geometry | None]:
+    """Give the net's grid of a sample."""
     old, spacing = sample.shape, sample.grid.spacing_mm
     shape = preparation.shape_in_net(old, spacing)
-    pictures = tuple(
-        store.add(resample(scale.apply(picture.array), shape))
-        for picture, scale in zip(sample.pictures, sample.scales, strict=True)
-    )
     slices, rows, columns = (
         step * before / after for step, before, after in zip(spacing, old, shape, strict=True)
     )
     geometry = sample.geometry
     if geometry is not None:
         geometry = Geometry.from_parts(shape, (slices, rows, columns), direction=geometry.direction)
-    return replace(
-        sample,
-        pictures=pictures,
-        scales=(_AS_IT_IS,) * len(pictures),
-        labels=store.add(preparation.labels_to_net(sample.labels.array, spacing)),
-        grid=SliceGrid((slices, rows, columns), sample.grid.orientation),
-        geometry=geometry,
-    )
+    return SliceGrid((slices, rows, columns), sample.grid.orientation), geometry
 
 
-def _laid(
-    array: NDArray[Any], shape: Sequence[int], inside: tuple[slice, ...], fill: float
-) -> NDArray[Any]:
-    whole = np.full(tuple(shape), fill, array.dtype)
-    whole[inside] = array
-    return whole
+def _arrays(sample: Sample, preparation: Preparation) -> Arrays:
+    """Give channels and labels of a sample on the net's grid, and that grid as far as it matters.
+
+    Slices that have moved each on their own have none.
+    """
+    with _named(sample.case):
+        shape = preparation.shape_in_net(sample.shape, sample.grid.spacing_mm)
+        pictures = [
+            resample(scale.apply(picture.array), shape)
+            for picture, scale in zip(sample.pictures, sample.scales, strict=True)
+        ]
+        labels = preparation.labels_to_net(sample.labels.array, sample.grid.spacing_mm)
+        geometry = _grid(sample, preparation)[1]
+        return pictures, labels, geometry or Geometry.from_parts(shape, (1.0, 1.0, 1.0))

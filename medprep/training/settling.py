@@ -41,8 +41,8 @@ FEWEST_STEPS_3D = 50
 """What a net gets that is too slow for it."""
 
 _AS_GIVEN = (
-    "accumulate", "class_weights", "compile", "encoder_from", "minutes", "patience", "recipe",
-    "seed", "workers",
+    "accumulate", "block", "class_weights", "compile", "encoder_from", "minutes", "patience",
+    "recipe", "seed", "workers",
 )  # fmt: skip
 
 

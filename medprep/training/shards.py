@@ -7,6 +7,7 @@ so that a training begins without a look at any voxel.
 
 from __future__ import annotations
 
+import platform
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.errors import FormatError
+from medprep.errors import FormatError, TrainingError
 from medprep.formats import bricks
 from medprep.geometry import Geometry
 from medprep.models.scaling import Scaling
@@ -114,6 +115,30 @@ class Shard:
     def greys(self) -> tuple[NDArray[Any], ...]:
         """Give `medprep.training.marks.greys_of` of it."""
         return tuple(_mark(self.marks, f"greys-{n}") for n in range(len(self.pictures)))
+
+
+def require_shards(shards: Mapping[str, Shard]) -> None:
+    """Refuse to begin where files are missing.
+
+    Parameters
+    ----------
+    shards
+        By the names of their cases.
+
+    Raises
+    ------
+    TrainingError
+        If one is; says on which machine.
+    """
+    for case, shard in shards.items():
+        for path in shard.files:
+            if not path.is_file():
+                raise TrainingError(
+                    f"{platform.node()} does not see the shards of {case}; wanted is the "
+                    "workspace under the same path on every machine, or a copy of its shards/ "
+                    "there (or make them again: medprep convert --shards clean)",
+                    path=path,
+                )
 
 
 class Places(Sequence[NDArray[np.int64]]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from medprep.models.preparation import Preparation
 from medprep.models.targets import Targets
 from medprep.models.windows import predict_volume
 from medprep.training.cache import Store, Stored
-from medprep.training.dataset import TrainingCase, decode
+from medprep.training.dataset import Decoded, TrainingCase, decode
 from medprep.training.distributed import ALONE, Crew
 
 OVERLAP = 0.25
@@ -24,10 +25,11 @@ OVERLAP = 0.25
 
 @dataclass(frozen=True)
 class _Held:
-    """A case as the net sees it, and its labels on its own grid."""
+    """A case, as the net sees it unless that is made anew each time, its labels on its own grid."""
 
-    seen: Stored
+    seen: Stored | Decoded
     labels: Stored
+    voxels: int
 
 
 class Validation:
@@ -40,7 +42,9 @@ class Validation:
     preparation
         Of the net.
     store
-        Keeps them.
+        Keeps them; of shards one is unpacked at a time.
+    crew
+        Who does a part of the cases each.
 
     Raises
     ------
@@ -49,27 +53,22 @@ class Validation:
     """
 
     def __init__(
-        self, cases: Sequence[TrainingCase], preparation: Preparation, store: Store
+        self,
+        cases: Sequence[TrainingCase],
+        preparation: Preparation,
+        store: Store,
+        crew: Crew = ALONE,
     ) -> None:
-        self._held: list[_Held] = []
-        for one in decode(cases, (), store):
-            arrays = [picture.array for picture in one.pictures]
-            try:
-                seen = preparation.to_net(arrays, one.grid.spacing_mm, one.windows)
-            except MedprepError as error:
-                raise TrainingError(f"{one.case} cannot be used: {error.message}") from error
-            self._held.append(_Held(store.add(seen), one.labels))
+        self._crew, self._count = crew, len(cases)
+        mine = [cases[number] for number in crew.places(len(cases))]
+        self._held = [_hold(one, preparation, store) for one in decode(mine, (), store)]
 
     def voxels(self) -> int:
         """Give how many voxels the net sees of them, each once."""
-        return sum(held.seen.array[0].size for held in self._held)
+        return sum(self._crew.gather(sum(held.voxels for held in self._held)))
 
     def mean_dice(
-        self,
-        net: nn.Module,
-        preparation: Preparation,
-        device: torch.device,
-        crew: Crew = ALONE,
+        self, net: nn.Module, preparation: Preparation, device: torch.device
     ) -> float | None:
         """Give the mean volume Dice over cases and organs, or regions.
 
@@ -82,28 +81,40 @@ class Validation:
             In eval mode, on ``device``.
         preparation
             The net's: its patch may have become smaller meanwhile.
-        crew
-            Who does a part of the cases each.
         """
-        found = [self._dice(n, net, preparation, device) for n in crew.places(len(self._held))]
-        parts = crew.gather(found)
+        count = self._crew.count
+        parts = self._crew.gather([_dice_of(held, net, preparation, device) for held in self._held])
         scores = [
-            one
-            for number in range(len(self._held))
-            for one in parts[number % crew.count][number // crew.count]
+            one for number in range(self._count) for one in parts[number % count][number // count]
         ]
         return float(np.mean(scores)) if scores else None
 
-    def _dice(
-        self, number: int, net: nn.Module, preparation: Preparation, device: torch.device
-    ) -> list[float]:
-        """Give the Dice of each organ or region of a case."""
-        held = self._held[number]
-        array = np.require(held.seen.array, requirements="W")  # of a file: a copy in memory
-        seen = predict_volume(net, array, preparation, device, overlap=OVERLAP)
-        reference = held.labels.array
-        predicted = preparation.to_grid(seen, reference.shape)
-        return _dice(reference, predicted, _groups(preparation.targets))
+
+def _hold(one: Decoded, preparation: Preparation, store: Store) -> _Held:
+    shape = preparation.shape_in_net(one.shape, one.grid.spacing_mm)
+    seen = one if one.shard is not None else store.add(_to_net(one, preparation))
+    return _Held(seen, one.labels, math.prod(shape))
+
+
+def _to_net(one: Decoded, preparation: Preparation) -> NDArray[np.float32]:
+    try:
+        arrays = [picture.array for picture in one.pictures]
+        return preparation.to_net(arrays, one.grid.spacing_mm, one.windows)
+    except MedprepError as error:
+        raise TrainingError(f"{one.case} cannot be used: {error.message}") from error
+
+
+def _dice_of(
+    held: _Held, net: nn.Module, preparation: Preparation, device: torch.device
+) -> list[float]:
+    """Give the Dice of each organ or region of a case."""
+    seen_by = held.seen
+    array = _to_net(seen_by, preparation) if isinstance(seen_by, Decoded) else seen_by.array
+    array = np.require(array, requirements="W")  # of a file: a copy in memory
+    seen = predict_volume(net, array, preparation, device, overlap=OVERLAP)
+    reference = held.labels.array
+    predicted = preparation.to_grid(seen, reference.shape)
+    return _dice(reference, predicted, _groups(preparation.targets))
 
 
 def _groups(targets: Targets) -> list[tuple[int, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,63 @@ def test_a_training_killed_in_two_processes_goes_on(
     if processes == 2:
         same = (read_tensors(run / "model.safetensors")[0] for run in (whole, tmp_path / "cut"))
         assert all(torch.equal(a, b) for a, b in zip(*(s.values() for s in same), strict=True))
+
+
+def same_bytes(one: Path, other: Path) -> None:
+    ours, theirs = (read_tensors(run / "model.safetensors")[0] for run in (one, other))
+    assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())
+    assert (one / "log.csv").read_bytes() == (other / "log.csv").read_bytes()
+
+
+def test_two_processes_on_shards_give_the_bytes_of_two_without(
+    source: Path, tmp_path: Path
+) -> None:
+    """On another spacing, so that both prepare: without shards each for itself, else together."""
+    more = {**UNETR, "spacing": (1.0, 1.2, 1.0), "steps": 12}
+    plain = train(source, tmp_path / "plain", 2, **more)
+    packed = train(source, tmp_path / "packed", 2, **more, shards=str(tmp_path / "s"))
+    same_bytes(plain, packed)
+    assert not [path for path in packed.iterdir() if path.name.startswith("prepared")]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_blocks_go_on_with_any_number_of_processes(
+    source: Path, tmp_path: Path, processes: int
+) -> None:
+    more = {**UNETR, "block": 1, "spacing": (1.0, 1.2, 1.0), "shards": str(tmp_path / "s")}
+    whole = train(source, tmp_path / "whole", 1, **more)
+    without = train(source, tmp_path / "without", 1, **UNETR, spacing=(1.0, 1.2, 1.0))
+    assert losses(whole) != losses(without)
+    cut = tmp_path / "cut"
+    status, _ = start(source, cut, 2, **more, stop_at=14)
+    assert status != 0
+    # What was prepared is prepared: nothing of it is written again.
+    made = {path: path.stat().st_mtime_ns for path in cut.glob("prepared-*/*")}
+    assert len(made) == 3 * 4
+    status, said = start(source, cut, processes, **more, stop_at=5)
+    assert status != 0 and "going on after step 10" in said
+    assert {path: path.stat().st_mtime_ns for path in cut.glob("prepared-*/*")} == made
+    status, said = start(source, cut, processes, **more)
+    assert status == 0, said
+    assert losses(cut) == pytest.approx(losses(whole), abs=1e-4)
+
+
+def test_missing_shards_are_told_by_all(source: Path, tmp_path: Path) -> None:
+    """Also where the first process would find its own."""
+    folder = tmp_path / "s"
+    train(source, tmp_path / "a", 1, **UNETR | {"steps": 2}, shards=str(folder))
+    # The second case is the second process's to look for.
+    status, said = start(source, tmp_path / "b", 2, **UNETR, shards=str(folder), lose="b-marks.npz")
+    assert status != 0
+    assert "does not see the shards of b; wanted is the workspace under the same path" in said
+
+
+def test_the_cause_of_a_process_that_ends_is_told_by_the_others(
+    source: Path, tmp_path: Path
+) -> None:
+    status, said = start(source, tmp_path, 2, **UNETR, fail_at=(1, 6))
+    assert status != 0
+    assert re.search(r"process 1 of 2, on \S+, ended: no room for it\. The same command", said)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(source: Path, tmp_path: Path) -> None:

@@ -79,6 +79,10 @@ def _fold(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
 @click.option("--workers", type=int, default=0, show_default=True, metavar="N",
     help="Processes that make batches ahead.",
 )  # fmt: skip
+@click.option("--block", type=int, metavar="CASES",
+    help="Show each place of a batch so many cases at a time: for sets in shards that the memory "
+    "does not hold.  [default: all]",
+)  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), default="auto",
     show_default=True, help="bf16: mixed precision, on what computes in it; auto: on such a GPU.",
 )  # fmt: skip
