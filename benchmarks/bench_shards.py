@@ -1,7 +1,9 @@
 """Measure forms of a training set on disk: what a random patch or slice of each costs.
 
     python benchmarks/bench_shards.py [DATA] [--samples 200] [--folder FOLDER]
-        [--forms map,bricks,...] [--volumes 8]
+        [--forms map,bricks,...] [--volumes 8] [--without-ct]
+
+It wants blosc2 beside medprep.
 
 DATA is the folder that MEDPREP_TEST_DATA names for the tests; without it only made-up volumes are
 measured. For each form: bytes on disk for each byte of picture and labels, processor time to make
@@ -19,18 +21,22 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medprep.formats import nifti
+from medprep.augmentation.recipe import named_recipe
+from medprep.formats import bricks, nifti
+from medprep.formats.bricks import BRICK
 from medprep.geometry import Geometry
+from medprep.training.online import Online, SliceGrid, generator_at
 from medprep.volume import LabelMap, Volume
 
-BRICK = (16, 32, 32)
+CHUNK = (32, 128, 128)
+"""Of Blosc2: what it packs into blocks of `BRICK`."""
 Array = NDArray[Any]
 Box = tuple[slice, slice, slice]
 
@@ -83,21 +89,18 @@ class Safetensors:
             return opened.get_slice("a")[box]
 
 
-class Bricks:
-    """Bricks one after the other, each packed by itself or not at all.
+class Ours:
+    """Bricks packed by isal, as medprep writes them."""
 
-    Parameters
-    ----------
-    pack, unpack
-        Bytes to bytes; None leaves them as they are.
-    """
+    def write(self, path: Path, array: Array) -> None:  # noqa: D102
+        bricks.write(path, array)
 
-    def __init__(
-        self,
-        pack: Callable[[bytes], bytes] | None = None,
-        unpack: Callable[[bytes], bytes] | None = None,
-    ) -> None:
-        self._pack, self._unpack = pack, unpack
+    def read(self, path: Path, box: Box) -> Array:  # noqa: D102
+        return bricks.Bricks(path).part(box)
+
+
+class Plain:
+    """The same bricks, not packed."""
 
     def write(self, path: Path, array: Array) -> None:  # noqa: D102
         starts, offset = [0], 0
@@ -106,8 +109,7 @@ class Bricks:
                 inner = array[_box([n * b for n, b in zip(first, BRICK, strict=True)], BRICK)]
                 whole = np.zeros(BRICK, array.dtype)
                 whole[tuple(slice(0, side) for side in inner.shape)] = inner
-                packed = whole.tobytes() if self._pack is None else self._pack(whole.tobytes())
-                offset += file.write(packed)
+                offset += file.write(whole.tobytes())
                 starts.append(offset)
         head = {"shape": array.shape, "dtype": str(array.dtype)}
         path.with_suffix(".json").write_text(json.dumps(head))
@@ -124,8 +126,7 @@ class Bricks:
             for place in ((z, y, x) for z in every[0] for y in every[1] for x in every[2]):
                 number = int(np.ravel_multi_index(place, counts))
                 first, last = int(starts[number]), int(starts[number + 1])
-                packed = os.pread(file.fileno(), last - first, first)
-                content = packed if self._unpack is None else self._unpack(packed)
+                content = os.pread(file.fileno(), last - first, first)
                 brick = np.frombuffer(content, kind).reshape(BRICK)
                 into, out = [], []
                 for at, side, one in zip(place, BRICK, box, strict=True):
@@ -153,7 +154,7 @@ class Blosc2:
     def write(self, path: Path, array: Array) -> None:  # noqa: D102
         import blosc2
 
-        chunks = tuple(min(side, 4 * brick) for side, brick in zip(array.shape, BRICK, strict=True))
+        chunks = tuple(min(side, most) for side, most in zip(array.shape, CHUNK, strict=True))
         blocks = tuple(min(side, brick) for side, brick in zip(chunks, BRICK, strict=True))
         blosc2.asarray(
             np.ascontiguousarray(array), urlpath=str(path.with_suffix(".b2nd")), mode="w",
@@ -172,14 +173,12 @@ class Blosc2:
 
 def forms() -> dict[str, Form]:
     """Give every form by name."""
-    from isal import isal_zlib
-
     return {
         "nifti": Nifti(),
         "map": Map(),
         "safetensors": Safetensors(),
-        "bricks": Bricks(),
-        "bricks-isal": Bricks(lambda whole: isal_zlib.compress(whole, 1), isal_zlib.decompress),
+        "bricks": Ours(),
+        "bricks-plain": Plain(),
         "blosc2-lz4": Blosc2("LZ4", 5),
         "blosc2-zstd": Blosc2("ZSTD", 5),
     }
@@ -279,6 +278,32 @@ def measure(
     return row
 
 
+def augmenting(volumes: Sequence[tuple[Array, Array]], patch: Sequence[int]) -> list[float]:
+    """Give the processor time, in ms, that changing a patch and a slice takes by itself."""
+    online = Online(named_recipe("tutorial"), "tutorial", None)
+    picture, labels = volumes[0][0].astype(np.float32), volumes[0][1]
+    grid = Geometry.from_parts(picture.shape, (3.0, 1.0, 1.0))
+    sides = tuple(min(side, most) for side, most in zip(patch, picture.shape, strict=True))
+
+    def read(first: tuple[int, ...], shape: tuple[int, ...]) -> tuple[list[Array], Array]:
+        box = tuple(slice(0, min(a, b)) for a, b in zip(shape, picture.shape, strict=True))
+        missing = [(0, side - min(side, h)) for side, h in zip(shape, picture.shape, strict=True)]
+        return [np.pad(picture[box], missing, "edge")], np.pad(labels[box], missing)
+
+    row = []
+    for flat in (False, True):
+        start = time.process_time()
+        for number in range(30):
+            chance = generator_at(0, number, 0)
+            if flat:
+                plane = len(picture) // 2
+                online.slice_shown([picture[plane]], labels[plane], SliceGrid.of(grid), chance)
+            else:
+                online.patch_shown(read, (sides[0], sides[1], sides[2]), grid, chance)
+        row.append(1e3 * (time.process_time() - start) / 30)
+    return row
+
+
 def main() -> None:
     """Measure and print."""
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -286,18 +311,24 @@ def main() -> None:
     asked.add_argument("--samples", type=int, default=200)
     asked.add_argument("--volumes", type=int, default=8)
     asked.add_argument("--folder", type=Path)
+    asked.add_argument("--without-ct", action="store_true", help="leave out what takes longest")
     asked.add_argument("--forms", default=",".join(forms()))
     given = asked.parse_args()
-    sets = {"CT-like 120x512x512": (
-        [made_up(n, (120, 512, 512)) for n in range(max(2, given.volumes // 4))], (64, 96, 96)
-    )}  # fmt: skip
+    sets = {}
+    if not given.without_ct:
+        made = [made_up(number, (120, 512, 512)) for number in range(max(2, given.volumes // 4))]
+        sets["CT-like 120x512x512"] = made, (64, 96, 96)
     if given.data is not None:
         chaos = (given.data / "chaos_mr_t2_nifti", "image_*", "image_=label_")
         hippocampus = (given.data / "hippocampus", "images/*.nii*", "images/=labels/")
         sets["CHAOS MR T2"] = (pairs(*chaos, given.volumes), (24, 128, 128))
         sets["hippocampus"] = (pairs(*hippocampus, 4 * given.volumes), (32, 40, 32))
     for name, (volumes, patch) in sets.items():
-        print(f"\n{name}: {len(volumes)} volumes, patches of {'x'.join(map(str, patch))}")
+        changed = augmenting(volumes, patch)
+        print(
+            f"\n{name}: {len(volumes)} volumes, patches of {'x'.join(map(str, patch))}; changing a "
+            f"patch as it is shown takes {changed[0]:.1f} ms, a slice {changed[1]:.1f}"
+        )
         print(
             f"  {'':12} {'disk/':>6} {'make':>7} | {'patch: CPU':>10} {'cold':>7} {'from disk':>9}"
             f" | {'slice: CPU':>10} {'cold':>7} {'from disk':>9}\n"

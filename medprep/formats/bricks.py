@@ -2,7 +2,8 @@
 
 A file is ``MEDBRICK``, the length of a head, the head (JSON: version, shape, type, brick), where
 each brick begins and the last one ends (uint64), and the bricks, in C order, as zlib streams of
-their voxels in C order; at the far edges bricks are smaller. All numbers are little-endian. Each
+their voxels in C order; at the far edges bricks are smaller, and one of zeros takes no
+bytes. All numbers are little-endian. Each
 stream holds a checksum of what was packed.
 """
 
@@ -68,7 +69,10 @@ def write(path: Path, array: NDArray[Any]) -> None:
         for place in product(*map(range, _counts(array.shape, BRICK))):
             inner = tuple(slice(n * b, (n + 1) * b) for n, b in zip(place, BRICK, strict=True))
             voxels = np.ascontiguousarray(array[inner], array.dtype.newbyteorder("<"))
-            ends.append(ends[-1] + file.write(isal_zlib.compress(voxels.data.cast("B"), _LEVEL)))
+            size = 0
+            if voxels.view(np.uint8).any():  # bits, not values: -0.0 is another zero
+                size = file.write(isal_zlib.compress(voxels.data.cast("B"), _LEVEL))
+            ends.append(ends[-1] + size)
         file.seek(table)
         file.write(np.asarray(ends, "<u8").tobytes())
 
@@ -176,6 +180,8 @@ class Bricks:
             min(brick, side - at * brick)
             for at, brick, side in zip(place, self._brick, self.shape, strict=True)
         ]
+        if not len(packed):
+            return np.zeros(shape, self.dtype)
         wanted = math.prod(shape) * self.dtype.itemsize
         unpacking = isal_zlib.decompressobj()
         try:

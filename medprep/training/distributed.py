@@ -18,11 +18,13 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from medprep.errors import MedprepError, WorkerError
+from medprep.version import VERSION
 
 T = TypeVar("T")
 
@@ -186,6 +188,24 @@ class Crew:
 ALONE = Crew()
 
 
+def _require_alike(crew: Crew) -> None:
+    """Refuse processes that would not do the same arithmetic.
+
+    Raises
+    ------
+    WorkerError
+        If one has other versions than the first.
+    """
+    own = f"medprep {VERSION}, torch {torch.__version__}, numpy {np.__version__}"
+    found = crew.gather((platform.node(), own))
+    for rank, (node, versions) in enumerate(found):
+        if versions != found[0][1]:
+            raise WorkerError(
+                f"process {rank}, on {node}, has {versions}; the first, on {found[0][0]}, has "
+                f"{found[0][1]}; wanted are the same everywhere"
+            )
+
+
 class _Board:
     """Where a process that ends tells the others why: the store by which they met."""
 
@@ -242,6 +262,7 @@ def together(device: str | None = None) -> Iterator[Crew]:
         distributed.init_process_group(_BACKENDS[kind], timeout=_WAIT)
         board.open()
         crew = Crew.here()
+        _require_alike(crew)
         yield crew
         crew.call()
         distributed.barrier()  # who leaves first can make the other one abort

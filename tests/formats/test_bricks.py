@@ -46,6 +46,16 @@ def test_every_part_comes_back(
     assert np.array_equal(found.whole(), array)
 
 
+def test_empty_bricks_take_no_room(tmp_path: Path) -> None:
+    array = np.zeros((9, 130, 70), np.float32)
+    array[0, 0, 0] = -0.0
+    found = written(tmp_path / "a", array)
+    assert np.array_equal(np.signbit(found.whole()), np.signbit(array))
+    array[0, 0, 0] = 0.0
+    assert not written(tmp_path / "b", array).whole().any()
+    assert (tmp_path / "b").stat().st_size < (tmp_path / "a").stat().st_size < 400
+
+
 def test_a_box_that_runs_past_the_end_is_cut_as_numpy_does(tmp_path: Path) -> None:
     array = volume((5, 6, 7))
     found = written(tmp_path / "a", array)
@@ -109,7 +119,7 @@ def test_a_head_that_lies_is_refused(tmp_path: Path, head: dict[str, object]) ->
 
 
 def test_a_brick_that_holds_more_than_it_says_fills_no_memory(tmp_path: Path) -> None:
-    bricks.write(tmp_path / "a", np.zeros((4, 64, 64), np.uint8))
+    bricks.write(tmp_path / "a", np.ones((4, 64, 64), np.uint8))
     content = (tmp_path / "a").read_bytes()
     (length,) = struct.unpack("<I", content[8:12])
     bomb = isal_zlib.compress(bytes(1 << 24))

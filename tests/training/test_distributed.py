@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torchrun import UNETR, losses, rows, start
 from training_sets import make_ball
 
+from medprep.errors import WorkerError
 from medprep.models.checkpoint import read_tensors
-from medprep.training.distributed import ALONE
+from medprep.training.distributed import ALONE, Crew, _require_alike
 
-BODY = Path(__file__).parents[1] / "helpers" / "train_together.py"
-UNETR: dict[str, Any] = {
-    "model": "unetr-official", "width": 24, "patch": (16, 16, 16), "batch_size": 4, "steps": 20,
-    "device": "cpu",
-}  # fmt: skip
 UNET3D: dict[str, Any] = {
     "model": "unet3d", "width": 2, "patch": (16, 16, 16), "batch_size": 4, "steps": 20,
     "device": "cpu",
@@ -35,30 +27,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in "abcd":
         make_ball(folder, name)
     return folder
-
-
-def start(source: Path, folder: Path, processes: int, **options: Any) -> tuple[int, str]:
-    """Train in so many processes; give exit status and what was said."""
-    launch = [sys.executable]
-    if processes > 1:
-        count = f"--nproc-per-node={processes}"
-        launch += ["-m", "torch.distributed.run", "--standalone", count]
-    path = os.pathsep.join([str(BODY.parent), *sys.path])
-    done = subprocess.run(
-        [*launch, str(BODY), str(source), str(folder), json.dumps(options)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "log.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def losses(folder: Path) -> list[float]:
-    return [float(row["loss"]) for row in rows(folder)]
 
 
 def train(source: Path, folder: Path, processes: int, **options: Any) -> Path:
@@ -187,6 +155,16 @@ def test_a_loss_that_is_no_number_names_the_cases_of_all(source: Path, tmp_path:
     status, said = start(source, tmp_path, 2, **UNETR | {"lr": 1e30, "batch_size": 8})
     assert status != 0
     assert "in a batch of a, b, c" in said
+
+
+def test_processes_of_other_versions_do_not_train_together() -> None:
+    class Pair(Crew):
+        def gather(self, value: Any) -> list[Any]:
+            return [value, ("node2", value[1].replace("numpy", "numpy 0.1, not"))]
+
+    with pytest.raises(WorkerError, match=r"process 1, on node2, has medprep .* numpy 0\.1"):
+        _require_alike(Pair(0, 2))
+    _require_alike(ALONE)
 
 
 def test_alone_nothing_is_sent() -> None:
