@@ -33,7 +33,7 @@ from medprep.formats import bricks, nifti
 from medprep.formats.bricks import BRICK
 from medprep.geometry import Geometry
 from medprep.training.online import Online, SliceGrid, generator_at
-from medprep.volume import LabelMap, Volume
+from medprep.volume import LabelMap, Volume, compact
 
 CHUNK = (32, 128, 128)
 """Of Blosc2: what it packs into blocks of `BRICK`."""
@@ -205,12 +205,15 @@ def made_up(number: int, shape: tuple[int, int, int]) -> tuple[Array, Array]:
 
 
 def pairs(folder: Path, images: str, labels: str, count: int) -> list[tuple[Array, Array]]:
-    """Read some pictures and their labels."""
+    """Read some pictures, as a training does, and their labels."""
     found = sorted(folder.glob(images))[:count]
     named = [one.relative_to(folder).as_posix() for one in found]
     old, new = labels.split("=")
     return [
-        (nifti.read(folder / one).array, nifti.read_label_map(folder / one.replace(old, new)).array)
+        (
+            compact(nifti.read(folder / one).array),
+            nifti.read_label_map(folder / one.replace(old, new)).array,
+        )
         for one in named
     ]
 

@@ -73,6 +73,13 @@ def test_each_pass_and_seed_has_its_own_order() -> None:
     assert shown(named, 0, 0, named.steps) != first
 
 
+def test_the_order_of_cases_is_shuffled_too() -> None:
+    blocks = Blocks(pool([3] * 9), 1, 1, 1, 0, "x")
+    turns = [shown(blocks, 0, turn * blocks.steps, blocks.steps)[::3] for turn in range(2)]
+    cases = [[sample for sample, _ in turn] for turn in turns]
+    assert cases[0] != cases[1] and cases[0] != sorted(cases[0])
+
+
 def test_whatever_was_asked_before_the_answer_is_the_same() -> None:
     rows = pool([4, 1, 9, 2, 6])
     blocks = Blocks(rows, 3, 2, 2, 7, "x")
