@@ -72,7 +72,7 @@ def scan_tree(folder: Path, steps: Steps) -> None:
     steps.took("scan")
     stacks = group(found.slices)
     steps.took("group")
-    assert sum(len(one.slices) for one in stacks) == len(found.slices)  # noqa: S101
+    assert sum(len(one.slices) for one in stacks) == len(found.slices)
 
 
 def open_workspace(folder: Path, steps: Steps) -> None:
@@ -131,7 +131,7 @@ def _run(folder: Path) -> None:
     try:
         main(["convert", "extract", "clean", "--workspace", str(folder)])
     except SystemExit as end:
-        assert end.code in (0, 8), end.code  # noqa: S101
+        assert end.code in (0, 8), end.code
 
 
 def write_tables(folder: Path, steps: Steps) -> None:
@@ -156,7 +156,7 @@ OF_WORKSPACES: dict[str, Callable[[Path, Steps], None]] = {
 def measured(what: str, folder: Path) -> list[Cost]:
     """Measure in a process of its own."""
     words = [sys.executable, __file__, "--one", what, str(folder)]
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(words, capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(f"{what} {folder}: {done.stderr.decode()[-2000:]}")
     return [Cost(**one) for one in json.loads(done.stdout.splitlines()[-1])]
@@ -184,8 +184,8 @@ def told(what: str, found: dict[int, list[Cost]]) -> None:
             if before is not None and min(cost.cpu_s, before[1].cpu_s) > 0:
                 slope = f"{math.log(cost.cpu_s / before[1].cpu_s, number / before[0]):.2f}"
             print(
-                f"{step:20} {number:8} {cost.cpu_s:9.3f} {slope:>6} {cost.cpu_s / number * 1e6:8.1f} "
-                f"{cost.wall_s:9.3f} {cost.peak_mib:7.0f}"
+                f"{step:20} {number:8} {cost.cpu_s:9.3f} {slope:>6} "
+                f"{cost.cpu_s / number * 1e6:8.1f} {cost.wall_s:9.3f} {cost.peak_mib:7.0f}"
             )
             before = number, cost
 

@@ -3,9 +3,10 @@
     python benchmarks/make_scale.py tree FOLDER FILES
     python benchmarks/make_scale.py workspace FOLDER CASES
 
-A tree holds series of 100 slices of 512 x 512, three series of a patient, some ninety tags each; its
-pixels are a hole in the file and take no room. A workspace is made by the stages themselves, of
-which only the work on pixels is left out: records, keys and (empty) files are those of a real one.
+A tree holds series of 100 slices of 512 x 512, three series of a patient, some ninety tags each;
+its pixels are a hole in the file and take no room. A workspace is made by the stages themselves,
+of which only the work on pixels is left out: records, keys and (empty) files are those of a real
+one.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _template() -> tuple[bytes, int]:
     buffer = BytesIO()
     one.save_as(buffer, enforce_file_format=True)
     content = buffer.getvalue()
-    assert content.endswith(bytes(size)) and _HEIGHT.encode() in content  # noqa: S101, PT018
+    assert content.endswith(bytes(size)) and _HEIGHT.encode() in content
     return content[:-size], size
 
 

@@ -131,7 +131,7 @@ def json_bytes(record: Any) -> bytes:
     return (json.dumps(record, indent=2) + "\n").encode()
 
 
-def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+def csv_bytes(columns: Sequence[object], rows: Iterable[Sequence[object]]) -> bytes:
     """Give a table as CSV: UTF-8, lines end in a line feed, None is an empty cell."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

@@ -10,8 +10,7 @@ from typing import Any
 
 from medprep.stages.base import CHAIN
 from medprep.stages.tables import repeat_command
-from medprep.workspace.database import Database
-from medprep.workspace.workspace import Currency, Workspace
+from medprep.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -72,30 +71,34 @@ def status(workspace: Path | str = "medprep-work") -> Status:
     with Workspace(Path(workspace), readonly=True) as opened:
         meta = opened.require_split()
         database = opened.database
-        rows = database.cases()
-        folds = Counter({row.patient: row.fold or "without masks" for row in rows}.values())
+        cases = 0
+        fold_of: dict[str, str] = {}
+        for _, patient, fold in database.each(
+            "SELECT name, patient, fold FROM cases ORDER BY name"
+        ):
+            cases += 1
+            fold_of[patient] = fold or "without masks"
+        folds = Counter(fold_of.values())
         failures = database.failures()
         return Status(
             preset=str(meta["preset"]),
-            cases=len(rows),
+            cases=cases,
             patients=", ".join(f"{count} {fold}" for fold, count in sorted(folds.items())),
-            stages=_stages(database, len(rows)),
+            stages=tuple(_stages(opened, cases)),
             failures=tuple(f"{one.subject} {one.stage}: {one.message}" for one in failures),
             scores=tuple(_scores(opened)),
             command=repeat_command(opened, str(opened.ledger.source)),
         )
 
 
-def _stages(database: Database, cases: int) -> tuple[StageStatus, ...]:
-    currency = Currency(database)
+def _stages(workspace: Workspace, cases: int) -> list[StageStatus]:
+    database, currency = workspace.database, workspace.currency
     failed = Counter(one.stage for one in database.failures())
     found = []
     for name, step in database.steps().items():
-        recorded, current = len(database.artifacts(name)), len(currency.artifacts(name))
-        if name == "split":
-            recorded = current = cases
-        found.append(StageStatus(name, current, recorded - current, failed[name], step.status))
-    return tuple(sorted(found, key=lambda one: CHAIN.index(one.stage)))
+        current, stale = (cases, 0) if name == "split" else currency.count(name)
+        found.append(StageStatus(name, current, stale, failed[name], step.status))
+    return sorted(found, key=lambda one: CHAIN.index(one.stage))
 
 
 def _scores(workspace: Workspace) -> list[str]:

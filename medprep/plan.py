@@ -108,7 +108,7 @@ def plan(
             recorded = opened.database.steps()
             trained = opened.database.artifacts("train")
             folds = int(opened.database.meta().get("folds", 1))
-            done = {name: set(opened.current(name)) for name in recorded}
+            done = {name: {one[0] for one in opened.currency.cells(name)} for name in recorded}
             if not isinstance(stages[0], Split):
                 rows_of_cases = opened.database.cases()
                 unpacked = picture_bytes(opened, [row.name for row in rows_of_cases])

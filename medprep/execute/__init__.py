@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def workers_at(
 
 def map_cases(
     work: Callable[[Task], Result],
-    tasks: Sequence[Task],
+    tasks: Collection[Task],
     *,
     jobs: int = 1,
     limit_s: float | None = None,
@@ -85,7 +85,7 @@ def map_cases(
         A module-level function; for several processes it, the tasks and the results are pickled.
         The order of results depends on ``jobs``, their content must not.
     tasks
-        Small records: paths and options, never pixels.
+        Small records: paths and options, never pixels. Taken as they are needed.
     jobs
         Number of processes; 1 works here, in this process, unless there is a limit.
     limit_s

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
@@ -34,10 +34,10 @@ _LOOK_S = 0.25
 
 
 def map_processes(
-    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int, limit_s: float | None = None
+    work: Callable[[Task], Result], tasks: Collection[Task], jobs: int, limit_s: float | None = None
 ) -> Iterator[tuple[Task, Result | Failure]]:
     """Work every task in one of several processes; see `execute.map_cases`."""
-    waiting: deque[_Job] = deque(_Job(task) for task in tasks)
+    waiting = _Waiting(tasks)
     crew = _Crew(work, jobs, limit_s)
     try:
         while waiting or crew.busy:
@@ -46,7 +46,7 @@ def map_processes(
                 if not isinstance(outcome, Death):
                     yield job.task, outcome
                 elif job.tries == 1:
-                    waiting.append(job)
+                    waiting.again(job)
                 else:
                     yield job.task, outcome.failure()
     except BaseException:
@@ -61,6 +61,27 @@ class _Job:
 
     task: Any
     tries: int = 0
+
+
+class _Waiting:
+    """Tasks that wait for a worker, made when they are taken; those tried once come last."""
+
+    def __init__(self, tasks: Collection[Any]) -> None:
+        self._tasks = iter(tasks)
+        self._left = len(tasks)
+        self._tried: deque[_Job] = deque()
+
+    def __len__(self) -> int:
+        return self._left + len(self._tried)
+
+    def take(self) -> _Job:
+        if not self._left:
+            return self._tried.popleft()
+        self._left -= 1
+        return _Job(next(self._tasks))
+
+    def again(self, job: _Job) -> None:
+        self._tried.append(job)
 
 
 class _Worker:
@@ -119,11 +140,11 @@ class _Crew:
     def busy(self) -> int:
         return sum(1 for worker in self._workers.values() if worker.job is not None)
 
-    def hand_out(self, waiting: deque[_Job]) -> None:
+    def hand_out(self, waiting: _Waiting) -> None:
         """Give each idle worker a task, and start workers while tasks are left over."""
         for worker in self._workers.values():
             if waiting and worker.ready and worker.job is None:
-                worker.begin(waiting.popleft())
+                worker.begin(waiting.take())
         for _ in range(min(self._jobs, self.busy + len(waiting)) - len(self._workers)):
             worker = _Worker(self._work)
             self._workers[worker.pipe] = worker

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from medprep.execute import Failure, Result, Task, choose_jobs, fitting_jobs, map_cases
-from medprep.files import digest
 from medprep.progress import Progress
 from medprep.stages.memory import needed_bytes, picture_bytes
-from medprep.workspace.database import Artifact, CaseRow, FailureRow, Input
+from medprep.stages.pending import Keys, Payloads, Present, Recorded
+from medprep.workspace.database import Artifact, CaseRow, Database, FailureRow, Input
 from medprep.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Context:
                     f"--max-memory {self.max_memory_bytes / GIB:.2f}: one case at a time"
                 )
         return map_cases(
-            work, list(tasks.values()), jobs=count, limit_s=self.case_timeout_s,
+            work, tasks.values(), jobs=count, limit_s=self.case_timeout_s,
             cluster=self.cluster, at_once=at_once,
         )  # fmt: skip
 
@@ -122,7 +122,7 @@ class Stage(Protocol):
         """Do the work and record it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseTask:
     """One case's share of a stage.
 
@@ -135,13 +135,13 @@ class CaseTask:
     key
         Hash of the options and the inputs' keys.
     payload
-        What the work function needs: paths, options, facts.
+        Gives what the work function needs: paths, options, facts. Called when the case is worked.
     """
 
     subject: str
     inputs: tuple[Input, ...]
     key: str
-    payload: Any
+    payload: Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -167,10 +167,9 @@ def options_of(stage: Stage) -> dict[str, Any]:
 def task(
     stage: str, version: int, subject: str, inputs: Sequence[Input], options: object, payload: Any
 ) -> CaseTask:
-    """Make a task; ``version`` changes when the stage's output for equal input does."""
-    keys = [[one.stage, one.subject, one.key] for one in inputs]
-    key = digest([stage, version, options, keys])
-    return CaseTask(subject, tuple(inputs), key, payload)
+    """Make a task of what is known already; see `Keys` and `CaseTask`."""
+    key = Keys(stage, version, options).of(inputs)
+    return CaseTask(subject, tuple(inputs), key, lambda: payload)
 
 
 def source_input(case: CaseRow, role: str) -> Input:
@@ -195,7 +194,7 @@ def is_up_to_date(context: Context, known: Artifact | None, key: str) -> bool:
 def run_cases(
     context: Context,
     stage: str,
-    tasks: Sequence[CaseTask],
+    tasks: Iterable[CaseTask],
     work: Callable[[Any], CaseResult],
     *,
     jobs: int | None = None,
@@ -203,18 +202,10 @@ def run_cases(
     """Work the tasks that are not up to date and record each as it comes."""
     database = context.workspace.database
     summary = Summary(stage)
-    recorded = database.artifacts(stage)
-    todo = []
-    for one in tasks:
-        known = recorded.get(one.subject)
-        if is_up_to_date(context, known, one.key):
-            summary.kept.append(one.subject)
-        else:
-            todo.append(one)
+    todo = _todo(context, stage, tasks, summary)
     # Records go before their files do: a kill from here on leaves nothing that is wrongly trusted.
-    database.forget(stage, [one.subject for one in todo])
-    by_subject = {one.subject: one for one in todo}
-    payloads = {one.subject: (one.subject, one.payload) for one in todo}
+    database.forget(stage, list(todo))
+    payloads = Payloads({subject: one.payload for subject, one in todo.items()})
     context.progress.start(stage, len(todo))
     for (subject, _), outcome in context.work(stage, _Work(work), payloads, jobs=jobs):
         if isinstance(outcome, Failure):
@@ -222,7 +213,7 @@ def run_cases(
             database.put_failure(FailureRow(stage, subject, outcome.code, outcome.message))
             log.warning("%s %s: %s\n%s", stage, subject, outcome, outcome.detail)
         else:
-            made = by_subject[subject]
+            made = todo[subject]
             database.put(
                 Artifact(stage, subject, made.key, made.inputs, outcome.files, outcome.facts)
             )
@@ -230,6 +221,23 @@ def run_cases(
         context.progress.advance(1, subject)
     context.progress.finish()
     return summary
+
+
+def _todo(
+    context: Context, stage: str, tasks: Iterable[CaseTask], summary: Summary
+) -> dict[str, CaseTask]:
+    """Give the tasks that are not up to date, and note those that are."""
+    todo: dict[str, CaseTask] = {}
+    present = Present(context.workspace.layout.root)
+    recorded = Recorded(context.workspace.database, stage)
+    for one in tasks:
+        known = None if context.overwrite else recorded.of(one.subject)
+        if known is not None and known[0] == one.key and present.has(known[1]):
+            summary.kept.append(one.subject)
+        else:
+            todo[one.subject] = one
+    recorded.close()
+    return todo
 
 
 @dataclass(frozen=True)
@@ -278,11 +286,11 @@ def look_at(findings: Sequence[str]) -> list[str]:
     return lines
 
 
-def tell_notes(summary: Summary, made: dict[str, Artifact]) -> None:
+def tell_notes(summary: Summary, database: Database) -> None:
     """Add what the cases made now have to say; a note of many cases is one line."""
     cases: dict[str, list[str]] = {}
     for name in sorted(summary.made):
-        for note in made[name].facts["notes"]:
+        for note in database.artifacts(summary.stage, [name])[name].facts["notes"]:
             cases.setdefault(note, []).append(name)
     for note, names in cases.items():
         who = ", ".join(names) if len(names) <= _NAMED else f"{len(names)} cases"

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from medprep.errors import LabelError, OptionError
 from medprep.execute import Failure
-from medprep.files import csv_bytes, write_bytes
 from medprep.labels.audit import AuditRow, lost_organs
 from medprep.labels.holes import Holes
 from medprep.labels.pairs import Pair, with_sides
 from medprep.labels.rules import Preset, Rules
 from medprep.organs import is_pair
-from medprep.reporting.text import counted
 from medprep.stages import shards
-from medprep.stages.base import (
-    CaseTask,
-    Context,
-    Summary,
-    artifact_input,
-    names_of,
-    run_cases,
-    task,
-)
+from medprep.stages.base import CaseTask, Context, Summary, names_of, run_cases
 from medprep.stages.clean_case import CleanCase, clean_case, judge_case, rows_of
-from medprep.workspace.database import Artifact
+from medprep.stages.clean_table import Accounts, changed, much_taken, would_drop
+from medprep.stages.pending import Keys
+from medprep.workspace.database import Input
+from medprep.workspace.in_order import InOrder
+from medprep.workspace.workspace import Workspace
 
 _VERSION = 2
-_MUCH = 0.1
-"""What ``keep`` takes of an organ beyond this part of its voxels is told."""
 _RULES = tuple(one.name for one in fields(Rules))
 
 
@@ -87,37 +81,48 @@ class Clean:
     def perform(self, context: Context) -> Summary:
         """Say what would be dropped, then clean every extracted case."""
         workspace = context.workspace
-        images, labels = workspace.current("convert"), workspace.current("extract")
         rules = self.chosen()
-        self._require_known(labels, rules)
-        tasks = []
-        for case, extracted in labels.items():
-            own = self._both_kept(rules, extracted)
-            slices = workspace.layout.relative(workspace.layout.slice_images(case))
-            payload = CleanCase(
-                workspace.layout, case, extracted.facts, own, _pairs(extracted, own),
-                slices in images[case].files,
-            )  # fmt: skip
-            options = {**asdict(own), "slices": payload.slices}
-            tasks.append(
-                task("clean", _VERSION, case, [artifact_input(extracted)], options, payload)
-            )
+        self._require_known(workspace, rules)
+        tasks: Iterable[CaseTask] = self._tasks(workspace, rules)
         if rules.drops_masks:
+            tasks = list(tasks)
             self._look_first(context, tasks)
         summary = run_cases(context, "clean", tasks, clean_case)
         shards.write_labels(context, summary)
-        made = workspace.current("clean")
-        rows = {case: rows_of(one.facts) for case, one in sorted(made.items())}
+        accounts = Accounts(workspace)
+        known = accounts.known()
         if not rules.drops_masks:
-            self._require_left(context, rows)
-        write_bytes(workspace.layout.root / "clean.csv", table(rows))
-        new = {case: own for case, own in rows.items() if case in summary.made}
-        summary.lines.extend([*_lines(new), *much_taken(new)])
+            self._require_left(context, accounts, known)
+        if known is None:
+            accounts.write()
+        made = sorted(summary.made)
+        summary.lines.extend([*changed(accounts.of(made)), *much_taken(accounts.of(made))])
         if not rules.drops_masks:  # else it was said first
-            summary.lines.extend(would_drop(list(new.values())))
+            summary.lines.extend(would_drop(rows for _, rows in accounts.of(made)))
         return summary
 
-    def _require_left(self, context: Context, rows: Mapping[str, Sequence[AuditRow]]) -> None:
+    def _tasks(self, workspace: Workspace, rules: Rules) -> Iterator[CaseTask]:
+        """Yield a task for each extracted case; cases of the same organs share what is asked."""
+        alike: dict[tuple[str, bool], _Alike] = {}
+        # More than a picture and its sidecar: then there are slices.
+        images = InOrder(workspace.currency.cells("convert", "json_array_length(files) > 2"))
+        labels = workspace.currency.cells("extract", "key", "json_extract(facts, '$.names')")
+        for case, key, names in labels:
+            image = images.get(case)
+            both = image is not None and bool(image[1])
+            if (names, both) not in alike:
+                own = self._both_kept(rules, names_of({"names": json.loads(names)}).values())
+                pairs = _pairs(json.loads(names).values(), own)
+                keys = Keys("clean", _VERSION, {**asdict(own), "slices": both})
+                alike[names, both] = _Alike(own, pairs, both, keys)
+            shared = alike[names, both]
+            inputs = (Input("extract", case, key),)
+            payload = partial(_payload, workspace, case, shared)
+            yield CaseTask(case, inputs, shared.keys.of(inputs), payload)
+
+    def _require_left(
+        self, context: Context, accounts: Accounts, known: Mapping[str, Any] | None
+    ) -> None:
         """Take it all back where an organ was nothing but pieces too small.
 
         That is rare: a look at every case beforehand, as for other rules, would not be worth it.
@@ -127,33 +132,38 @@ class Clean:
         LabelError
             If every mask of an organ was dropped, and nobody said ``yes``.
         """
-        lost = lost_organs(rows.values())
-        if lost and not self.yes:
-            for line in would_drop(list(rows.values())):
+        if self.yes:
+            return
+        lost = accounts.lost() if known is None else known["lost"]
+        if lost:
+            for line in would_drop(rows for _, rows in accounts.of()):
                 context.progress.say(f"    {line}")
-            context.workspace.database.forget("clean", list(rows))
+            database = context.workspace.database
+            database.forget("clean", [case for case, _ in accounts.of()])
             raise _lost(lost)
 
-    def _both_kept(self, rules: Rules, extracted: Artifact) -> Rules:
+    def _both_kept(self, rules: Rules, names: Iterable[str]) -> Rules:
         """Keep two pieces of what is two organs in one label, unless the user said how many."""
         if self.keep is not None or rules.keep != 1 or rules.split_pairs:
             return rules
         said = {name for name, _ in rules.keep_of}
-        both = [
-            (name, 2)
-            for name in names_of(extracted.facts).values()
-            if is_pair(name) and name not in said
-        ]
+        both = [(name, 2) for name in names if is_pair(name) and name not in said]
         return replace(rules, keep_of=(*rules.keep_of, *both))
 
-    def _require_known(self, labels: Mapping[str, Artifact], rules: Rules) -> None:
+    def _require_known(self, workspace: Workspace, rules: Rules) -> None:
+        if not self.keep_of:
+            return
+        cells = workspace.currency.cells("extract", "json_extract(facts, '$.names')")
+        every = [json.loads(one) for one in {names for _, names in cells}]
         known = {
             name
-            for one in labels.values()
-            for name in with_sides(names_of(one.facts), _pairs(one, rules)).values()
+            for names in every
+            for name in with_sides(
+                names_of({"names": names}), _pairs(names.values(), rules)
+            ).values()
         }
         strangers = [name for name, _ in self.keep_of if name not in known]
-        if strangers and labels:
+        if strangers and every:
             raise OptionError(
                 f"--keep-of names {', '.join(strangers)}; the organs are {', '.join(sorted(known))}"
             )
@@ -176,7 +186,7 @@ class Clean:
             if known is not None and known.key == one.key:
                 found[one.subject] = rows_of(known.facts)
             else:
-                cases.append(one.payload)
+                cases.append(one.payload())
         context.progress.start("clean", len(cases))
         for case, outcome in context.work("clean", judge_case, {one.case: one for one in cases}):
             if not isinstance(outcome, Failure):  # it fails again, and is told, when it is cleaned
@@ -199,82 +209,27 @@ def _lost(organs: Sequence[str]) -> LabelError:
     )
 
 
-def would_drop(judged: Sequence[Sequence[AuditRow]]) -> list[str]:
-    """Give a line for each organ and rule that drops masks: how many, and why the first."""
-    masks: dict[str, int] = {}
-    dropped: dict[tuple[str, str], list[AuditRow]] = {}
-    for rows in judged:
-        for name in {row.name for row in rows if row.before or row.after}:
-            masks[name] = masks.get(name, 0) + 1
-        for row in rows:
-            if row.dropped:
-                dropped.setdefault((row.name, row.rule), []).append(row)
-    return [
-        f"{name}: {rule} drops {len(rows)} of {masks[name]} masks (first: {rows[0].reason})"
-        for (name, rule), rows in sorted(dropped.items())
-    ]
+@dataclass(frozen=True)
+class _Alike:
+    """What is asked of all cases of the same organs."""
+
+    rules: Rules
+    pairs: tuple[Pair, ...]
+    slices: bool
+    keys: Keys
 
 
-def much_taken(cases: Mapping[str, Sequence[AuditRow]]) -> list[str]:
-    """Give a line for each organ of which ``keep`` took much: it may be several pieces by nature.
-
-    Parameters
-    ----------
-    cases
-        Case to its account.
-    """
-    shares: dict[str, dict[str, float]] = {}
-    for case, rows in cases.items():
-        for row in rows:
-            if row.rule == "keep" and row.removed > _MUCH * row.before:
-                shares.setdefault(row.name, {})[case] = row.removed / row.before
-    lines = []
-    for name, own in sorted(shares.items()):
-        worst = max(own, key=lambda case: own[case])
-        lines.append(
-            f"{name}: the rule keep took over {_MUCH:.0%} of it in {len(own)} of "
-            f"{counted(len(cases), 'case')} (most: {own[worst]:.0%} of {worst}); if it may be "
-            f"several pieces, say --keep-of {name} 0"
-        )
-    return lines
+def _payload(workspace: Workspace, case: str, shared: _Alike) -> CleanCase:
+    facts = workspace.database.artifacts("extract", [case])[case].facts
+    return CleanCase(workspace.layout, case, facts, shared.rules, shared.pairs, shared.slices)
 
 
-def table(cases: Mapping[str, Sequence[AuditRow]]) -> bytes:
-    """Give ``clean.csv``: a row for every decision."""
-    names = [one.name for one in fields(AuditRow)]
-    rows = [[case, *_cells(row)] for case, own in cases.items() for row in own]
-    return csv_bytes(["case", *names], rows)
-
-
-def _cells(row: AuditRow) -> list[object]:
-    values = asdict(row)
-    for name in ("before_ml", "after_ml"):
-        values[name] = None if values[name] is None else f"{values[name]:.4f}"
-    return list(values.values())
-
-
-def _pairs(extracted: Artifact, rules: Rules) -> tuple[Pair, ...]:
+def _pairs(names: Collection[str], rules: Rules) -> tuple[Pair, ...]:
     if not rules.split_pairs:
         return ()
-    names = extracted.facts["names"].values()
     pairs: dict[str, Pair] = {}
     for pair in (Pair.of(name) for name in names if is_pair(name)):
         # Where the two have labels of their own already, the third means something else.
         if not {pair.right, pair.left} & {*names}:
             pairs.setdefault(pair.right, pair)
     return tuple(pairs.values())
-
-
-def _lines(made: Mapping[str, Sequence[AuditRow]]) -> list[str]:
-    if not made:
-        return []
-    organs = {(case, row.name) for case, rows in made.items() for row in rows if row.before}
-    changed = {
-        (case, row.name) for case, rows in made.items() for row in rows if row.removed or row.added
-    }
-    every = [row for rows in made.values() for row in rows]
-    return [
-        f"{len(changed)} of {counted(len(organs), 'organ')} changed: "
-        f"{sum(row.removed for row in every)} voxels removed, "
-        f"{sum(row.added for row in every)} added; each decision is in clean.csv"
-    ]

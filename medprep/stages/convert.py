@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
@@ -25,15 +26,17 @@ from medprep.sources.detect import Picture
 from medprep.stages import shards
 from medprep.stages.base import (
     CaseResult,
+    CaseTask,
     Context,
     Summary,
     run_cases,
-    source_input,
-    task,
     tell_notes,
 )
+from medprep.stages.pending import Keys
 from medprep.stages.pictures import SourcePicture
+from medprep.workspace.database import Input
 from medprep.workspace.layout import Layout
+from medprep.workspace.workspace import Workspace
 
 Format = Literal["png", "png16", "nifti"]
 _VERSION = 2
@@ -85,25 +88,22 @@ class Convert:
         workspace = context.workspace
         options = asdict(self)
         del options["shards"]  # the same volumes, with or without
-        tasks = []
-        for row in workspace.database.cases():
-            source = SourcePicture.of(workspace, row)
-            payload = _Payload(workspace.layout, row.name, source, self)
-            tasks.append(
-                task(
-                    "convert",
-                    _VERSION,
-                    row.name,
-                    [source_input(row, "picture")],
-                    options,
-                    payload,
-                )
-            )
+        tasks = self._tasks(workspace, Keys("convert", _VERSION, options))
         summary = run_cases(context, "convert", tasks, _convert)
-        tell_notes(summary, workspace.database.artifacts("convert"))
+        tell_notes(summary, workspace.database)
         if self.shards:
             shards.write_pictures(context, summary)
         return summary
+
+    def _tasks(self, workspace: Workspace, keys: Keys) -> Iterator[CaseTask]:
+        for case, key in workspace.currency.sources("picture"):
+            inputs = (Input("source", f"{case}/picture", key),)
+            payload = partial(self._payload, workspace, case)
+            yield CaseTask(case, inputs, keys.of(inputs), payload)
+
+    def _payload(self, workspace: Workspace, case: str) -> _Payload:
+        source = SourcePicture.of(workspace, workspace.database.case(case))
+        return _Payload(workspace.layout, case, source, self)
 
 
 @dataclass(frozen=True)

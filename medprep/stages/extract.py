@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from medprep.colours import colours_of
@@ -12,21 +15,25 @@ from medprep.files import write_bytes
 from medprep.formats import colour_tables
 from medprep.labels.corrections import Correction, Flip, Order
 from medprep.labels.pairs import Pair
+from medprep.labels.regions import Scheme
 from medprep.organs import BINARY, Organ, OrganTable, named_table
 from medprep.sources.base import Reader
 from medprep.stages.base import (
+    CaseTask,
     Context,
     Summary,
-    artifact_input,
     look_at,
     names_of,
     run_cases,
-    source_input,
-    task,
     tell_notes,
 )
 from medprep.stages.extract_case import ExtractCase, doubts, extract_case
 from medprep.stages.overlaps import find_scheme
+from medprep.stages.pending import Keys
+from medprep.workspace.currency import Currency
+from medprep.workspace.database import Input
+from medprep.workspace.in_order import InOrder
+from medprep.workspace.workspace import Workspace
 
 _VERSION = 3
 
@@ -138,43 +145,78 @@ class Extract:
     def perform(self, context: Context) -> Summary:
         """Extract every labelled case."""
         workspace = context.workspace
-        rows = [row for row in workspace.database.cases() if row.labelled]
         table = self.table_for(dataset_table(workspace.require_split()))
         wanted = self.wanted(table)
-        scheme = find_scheme(context, rows, self.organ, table.names)
+        scheme = find_scheme(context, self.organ, table.names)
         if scheme is not None:
             self._require_levels_unasked()
             merged = tuple(Organ(name, ()) for name in scheme.names.values())
             wanted = OrganTable(merged, tuple(scheme.regions.items()))
-        pairs = self.pairs(wanted)
-        images = workspace.current("convert")
         if self.strict:  # it changes no label map: only cases that fail now are asked again
-            known = workspace.database.artifacts("extract")
-            doubted = [case for case, one in known.items() if doubts(one.facts)]
-            workspace.database.forget("extract", doubted)
-        tasks = []
-        for row in rows:
-            image = images.get(row.name)
-            if image is None:
-                continue
-            reader: Reader = row.reader  # type: ignore[assignment]
-            files = tuple(workspace.ledger.files(row.name, "mask"))
-            payload = ExtractCase(
-                workspace.layout, row.name, reader, files, image.facts, wanted, table, pairs,
-                scheme, self.correction(), self.unmapped, self.snap, self.strict,
-                self.format == "png", table == BINARY and not self.label,
-            )  # fmt: skip
-            inputs = [source_input(row, "mask"), artifact_input(image)]
-            options = {
-                **asdict(replace(self, strict=False)),
-                "wanted": asdict(wanted), "table": asdict(table),
-                "scheme": None if scheme is None else [list(one) for one in scheme.values],
-            }  # fmt: skip
-            tasks.append(task("extract", _VERSION, row.name, inputs, options, payload))
-        summary = run_cases(context, "extract", tasks, extract_case)
-        _tell(summary, context, wanted)
-        _write_colours(context)
+            workspace.database.forget("extract", [case for case, _ in _doubted(workspace)])
+        look_up = LookUp(table, wanted, self.pairs(wanted), scheme)
+        summary = run_cases(context, "extract", self._tasks(workspace, look_up), extract_case)
+        _tell(summary, workspace, wanted)
+        _write_colours(workspace)
         return summary
+
+    def _tasks(self, workspace: Workspace, look_up: LookUp) -> Iterator[CaseTask]:
+        scheme = look_up.scheme
+        options = {
+            **asdict(replace(self, strict=False)),
+            "wanted": asdict(look_up.wanted), "table": asdict(look_up.table),
+            "scheme": None if scheme is None else [list(one) for one in scheme.values],
+        }  # fmt: skip
+        keys = Keys("extract", _VERSION, options)
+        images = InOrder(workspace.currency.cells("convert", "key"))
+        for case, key in workspace.currency.sources("mask"):
+            image = images.get(case)
+            if image is not None:
+                inputs = Input("source", f"{case}/mask", key), Input("convert", *image)
+                payload = partial(self._payload, workspace, case, look_up)
+                yield CaseTask(case, inputs, keys.of(inputs), payload)
+
+    def _payload(self, workspace: Workspace, case: str, look_up: LookUp) -> ExtractCase:
+        database = workspace.database
+        reader: Reader = database.case(case).reader  # type: ignore[assignment]
+        files = tuple(workspace.ledger.files(case, "mask"))
+        image = database.artifacts("convert", [case])[case].facts
+        return ExtractCase(
+            workspace.layout, case, reader, files, image, look_up.wanted, look_up.table,
+            look_up.pairs, look_up.scheme, self.correction(), self.unmapped, self.snap, self.strict,
+            self.format == "png", look_up.table == BINARY and not self.label,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """What grey levels, or masks of their own, are in all cases.
+
+    Parameters
+    ----------
+    table, wanted
+        The organs that are known, and those to take.
+    pairs
+        Organs to part.
+    scheme
+        How masks of their own overlap; None where one mask shows all organs.
+    """
+
+    table: OrganTable
+    wanted: OrganTable
+    pairs: tuple[Pair, ...]
+    scheme: Scheme | None
+
+
+def _doubted(workspace: Workspace) -> Iterator[tuple[str, list[str]]]:
+    """Yield the cases that a person should look at, and why."""
+    cells = workspace.database.each(
+        "SELECT subject, facts FROM facts WHERE stage = 'extract' AND"
+        " (json_extract(facts, '$.alignment.flagged') OR json_extract(facts, '$.sides') <> '[]')"
+        " ORDER BY subject"
+    )
+    for case, facts in cells:
+        yield case, doubts(json.loads(facts))
 
 
 def dataset_table(meta: dict[str, Any]) -> OrganTable:
@@ -186,21 +228,26 @@ def dataset_table(meta: dict[str, Any]) -> OrganTable:
     return OrganTable(organs, regions)
 
 
-def _tell(summary: Summary, context: Context, wanted: OrganTable) -> None:
-    made = context.workspace.current("extract")
-    facts = [artifact.facts for artifact in made.values()]
-    names = names_of(facts[0]) if facts else {}
+def _tell(summary: Summary, workspace: Workspace, wanted: OrganTable) -> None:
+    current = workspace.currency
+    first = current.first("extract")
     told = {organ.name: str(organ) for organ in wanted.organs}
-    if not facts:
+    if first is None:
         summary.lines.append("no case has masks to extract")
         return
+    names = names_of(first.facts)
     summary.lines.append("labels: " + ", ".join(f"{n} {told.get(o, o)}" for n, o in names.items()))
-    _count(summary, facts)
-    tell_notes(summary, made)
-    new = {case: made[case].facts for case in sorted(summary.made) if case in made}
-    found = [f"{case}: {text}" for case, one in new.items() for text in doubts(one)]
+    _count(summary, current)
+    tell_notes(summary, workspace.database)
+    new = set(summary.made)
+    found = [f"{case}: {text}" for case, own in _doubted(workspace) if case in new for text in own]
     summary.lines.extend(look_at(found))
-    absent = [o for o in names.values() if not any(one["voxels"].get(o) for one in facts)]
+    absent = list(names.values())
+    for _, cell in current.cells("extract", "json_extract(facts, '$.voxels')"):
+        voxels = json.loads(cell)
+        absent = [organ for organ in absent if not voxels.get(organ)]
+        if not absent:
+            break
     if absent:
         error = LabelError(
             f"no voxel of any case is {'; '.join(told.get(o, o) for o in absent)}: look at the "
@@ -210,27 +257,29 @@ def _tell(summary: Summary, context: Context, wanted: OrganTable) -> None:
         summary.failed["organs"] = Failure(error.code, error.message)
 
 
-def _count(summary: Summary, facts: list[dict[str, Any]]) -> None:
-    halved = sum(one["thresholded_pixels"] for one in facts)
+def _count(summary: Summary, current: Currency) -> None:
+    halved, snapped, unmapped = current.total(
+        "extract",
+        "json_extract(facts, '$.thresholded_pixels')",
+        "json_extract(facts, '$.snapped_pixels')",
+        "(SELECT TOTAL(value) FROM json_each(facts, '$.unmapped'))",
+    )
     if halved:
         summary.lines.append(
             f"{halved} pixels of interpolated edges were set to organ (>= 128) or background"
         )
-    snapped = sum(one["snapped_pixels"] for one in facts)
     if snapped:
         summary.lines.append(f"{snapped} pixels of blurred edges were snapped (--snap)")
-    unmapped = sum(sum(one["unmapped"].values()) for one in facts)
     if unmapped:
         summary.lines.append(f"{unmapped} voxels in no organ's range count as background")
 
 
-def _write_colours(context: Context) -> None:
+def _write_colours(workspace: Workspace) -> None:
     """Lay colour tables for viewers beside the label maps."""
-    workspace = context.workspace
-    made = workspace.current("extract")
-    if not made:
+    first = workspace.currency.first("extract")
+    if first is None:
         return
-    names = names_of(next(iter(made.values())).facts)
+    names = names_of(first.facts)
     colours = colours_of(names)
     folder = workspace.layout.root / "labels"
     write_bytes(folder / "itk-snap.txt", colour_tables.itk_snap(names, colours))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from medprep.errors import MedprepError
 from medprep.formats import nifti
 from medprep.places.paths import path_of
 from medprep.sources.base import Reader
+from medprep.workspace.in_order import InOrder
 from medprep.workspace.workspace import Workspace
 
 _MIB = 1 << 20
@@ -37,18 +39,27 @@ def needed_bytes(stage: str, picture_bytes: int) -> int:
 
 def picture_bytes(workspace: Workspace, subjects: Iterable[str]) -> dict[str, int]:
     """Give the unpacked size of each subject's picture: a case, or a case of a run."""
-    made = workspace.database.artifacts("convert")
-    rows = {row.name: row for row in workspace.database.cases()}
     sizes = dict.fromkeys(subjects, 0)
+    subjects_of: dict[str, list[str]] = {}
     for subject in sizes:
-        case = subject.rpartition("/")[2]
-        if case in made:
-            facts = made[case].facts
-            each = np.dtype(facts.get("dtype", np.int16)).itemsize
-            sizes[subject] = math.prod(facts["shape"]) * each
-        elif case in rows:
-            files = [path_of(one.path) for one in workspace.ledger.files(case, "picture")]
-            sizes[subject] = source_bytes(rows[case].reader, files)  # type: ignore[arg-type]
+        subjects_of.setdefault(subject.rpartition("/")[2], []).append(subject)
+    database = workspace.database
+    shapes = InOrder(
+        database.each(
+            "SELECT subject, json_extract(facts, '$.shape'), json_extract(facts, '$.dtype')"
+            " FROM facts WHERE stage = 'convert' ORDER BY subject"
+        )
+    )
+    for row in database.each_case():
+        if row.name in subjects_of:
+            made = shapes.get(row.name)
+            if made is not None:
+                each = np.dtype(made[2] or np.int16).itemsize
+                size = math.prod(json.loads(made[1])) * each
+            else:
+                files = [path_of(one.path) for one in workspace.ledger.files(row.name, "picture")]
+                size = source_bytes(row.reader, files)  # type: ignore[arg-type]
+            sizes |= dict.fromkeys(subjects_of[row.name], size)
     return sizes
 
 

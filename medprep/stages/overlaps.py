@@ -17,24 +17,20 @@ from medprep.stages.base import (
     source_input,
     task,
 )
-from medprep.workspace.database import CaseRow
 from medprep.workspace.ledger import LedgerFile, at_hand
 
 STAGE = "overlaps"
 _VERSION = 1
+_READER = "dicom-masks"
 
 
-def find_scheme(
-    context: Context, rows: Sequence[CaseRow], organs: Sequence[str], order: Sequence[str]
-) -> Scheme | None:
+def find_scheme(context: Context, organs: Sequence[str], order: Sequence[str]) -> Scheme | None:
     """Look through all masks that are files of their own for each organ.
 
     Parameters
     ----------
     context
         What to work in; what was looked through before is not read again.
-    rows
-        The labelled cases.
     organs
         Those wanted; none wants all.
     order
@@ -46,6 +42,10 @@ def find_scheme(
         None where a mask shows all organs at once by their grey levels.
     """
     workspace = context.workspace
+    query = "SELECT name FROM cases WHERE labelled AND reader = ? ORDER BY name"
+    rows = [workspace.database.case(name) for (name,) in workspace.database.each(query, _READER)]
+    if not rows:
+        return None
     images = workspace.current("convert")
     tasks = [
         task(
@@ -57,7 +57,7 @@ def find_scheme(
             ),
         )
         for row in rows
-        if row.reader == "dicom-masks" and row.name in images
+        if row.name in images
     ]  # fmt: skip
     if not tasks:
         return None

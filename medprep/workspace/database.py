@@ -9,50 +9,26 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import astuple
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from medprep.errors import NewerError, WorkspaceError, WriteError
 from medprep.room import room
-from medprep.workspace import rows
+from medprep.workspace import rows, schema
 from medprep.workspace.rows import Artifact, CaseRow, FailureRow, Input, Step
+from medprep.workspace.schema import SCHEMA_VERSION
 
-__all__ = ["Artifact", "CaseRow", "Database", "FailureRow", "Input", "Step"]
+__all__ = ["SCHEMA_VERSION", "Artifact", "CaseRow", "Database", "FailureRow", "Input", "Step"]
 
-SCHEMA_VERSION = 1
 _OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 _MEND = "restore medprep.sqlite from a copy, or split into another --workspace"
-
-
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE cases (
-    name TEXT PRIMARY KEY, patient TEXT NOT NULL, sequence TEXT NOT NULL, modality TEXT NOT NULL,
-    reader TEXT NOT NULL, labelled INTEGER NOT NULL, fold TEXT NOT NULL, part INTEGER,
-    slices INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    picture_key TEXT NOT NULL, mask_key TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE artifacts (
-    stage TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL,
-    inputs TEXT NOT NULL, files TEXT NOT NULL, facts TEXT NOT NULL,
-    PRIMARY KEY (stage, subject)
-) WITHOUT ROWID;
-CREATE TABLE failures (
-    stage TEXT NOT NULL, subject TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
-    PRIMARY KEY (stage, subject)
-) WITHOUT ROWID;
-CREATE TABLE steps (
-    id INTEGER PRIMARY KEY, stage TEXT NOT NULL, options TEXT NOT NULL, command TEXT NOT NULL,
-    versions TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, status TEXT NOT NULL
-);
-CREATE INDEX steps_by_stage ON steps (stage, id);
-"""
-
-
-def _plain(*row: Any) -> tuple[Any, ...]:
-    return row
+_OF_CASES = "('convert', 'extract', 'clean', 'augment')"
+"""Stages whose subjects are cases."""
+_OF_SUBJECTS = ("artifacts", "facts", "inputs", "failures")
 
 
 class Database:
@@ -63,7 +39,8 @@ class Database:
     path
         Made if missing, unless ``readonly``.
     readonly
-        Open beside a writer, for looking only.
+        Open beside a writer, for looking only. One of an older medprep is looked at in memory, as
+        it would be after its migration.
 
     Raises
     ------
@@ -77,6 +54,8 @@ class Database:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
+        self.changes = 0
+        """Grows whenever cases, artifacts or failures change through this object."""
         # rw even for looking: what a killed writer left half done is undone by who opens next.
         mode = "rw" if readonly else "rwc"
         with self._usable():
@@ -92,12 +71,8 @@ class Database:
     def _begin(self, readonly: bool) -> None:
         with self._usable():
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            if readonly:
-                self._db.execute("PRAGMA query_only = ON")
-            elif version == 0:
-                self._db.executescript(
-                    f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-                )
+            if version == 0 and not readonly:
+                schema.create(self._db)
         if version == 0 and readonly:
             raise WorkspaceError("the workspace's database is empty; run 'split'", path=self.path)
         if version > SCHEMA_VERSION:
@@ -106,6 +81,15 @@ class Database:
                 f"{SCHEMA_VERSION}); install that version or use another --workspace",
                 path=self.path,
             )
+        with self._usable(), self.sound():
+            if 0 < version < SCHEMA_VERSION:
+                if readonly:
+                    self._db = schema.copied_into_memory(self._db)
+                else:
+                    schema.keep_copy(self._db, self.path, version)
+                schema.migrate(self._db)
+            if readonly:
+                self._db.execute("PRAGMA query_only = ON")
 
     @contextlib.contextmanager
     def _usable(self) -> Iterator[None]:
@@ -123,7 +107,8 @@ class Database:
             ) from error
 
     @contextlib.contextmanager
-    def _sound(self) -> Iterator[None]:
+    def sound(self) -> Iterator[None]:
+        """Tell damage where a cell is read that holds something else than medprep writes."""
         try:
             yield
         except rows.DAMAGE as error:
@@ -137,9 +122,26 @@ class Database:
         with self._usable(), self._db:
             yield self._db
 
-    def _rows(self, query: str, *values: str, make: Callable[..., Any] = _plain) -> list[Any]:
-        with self._usable(), self._sound():
-            return [make(*row) for row in self._db.execute(query, values)]
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        self.changes += 1
+        with self._transaction() as db:
+            db.execute("DELETE FROM written")
+            yield db
+
+    def each(
+        self, query: str, *values: str, make: Callable[..., Any] | None = None
+    ) -> Generator[Any, None, None]:
+        """Yield the rows of a query one by one; what ``make`` makes of them."""
+        with self._usable(), self.sound():
+            if make is None:
+                yield from self._db.execute(query, values)
+            else:
+                for row in self._db.execute(query, values):
+                    yield make(*row)
+
+    def _rows(self, query: str, *values: str, make: Callable[..., Any]) -> list[Any]:
+        return list(self.each(query, *values, make=make))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -154,62 +156,97 @@ class Database:
 
     def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:
         """Replace the data set's facts and cases; what was made of vanished cases is forgotten."""
-        listed = list(cases)
-        values = [tuple(vars(case).values())[:-1] for case in listed]
-        roles = {case.name: case.roles for case in listed if case.roles}
-        facts = {**meta, "roles": roles} if roles else meta
-        with self._transaction() as db:
+        facts = [(name, json.dumps(value, sort_keys=True)) for name, value in meta.items()]
+        with self._changing() as db:
             db.execute("DELETE FROM meta")
             db.execute("DELETE FROM cases")
+            db.executemany("INSERT INTO meta VALUES (?, ?)", facts)
             db.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [(name, json.dumps(value, sort_keys=True)) for name, value in facts.items()],
+                "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                map(rows.of_case, cases),
             )
-            db.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-            for table in ("artifacts", "failures"):
+            for table in _OF_SUBJECTS:
                 db.execute(
-                    f"DELETE FROM {table} WHERE stage IN ('convert', 'extract', 'clean', 'augment')"  # noqa: S608
+                    f"DELETE FROM {table} WHERE stage IN {_OF_CASES}"  # noqa: S608
                     " AND subject NOT IN (SELECT name FROM cases)"
                 )
 
     def cases(self) -> list[CaseRow]:
         """Give all cases in the order of their names."""
-        found = self._rows("SELECT * FROM cases ORDER BY name", make=rows.to_case)
-        roles = self.meta().get("roles", {})
-        with self._sound():
-            return [replace(case, roles=roles.get(case.name, "")) for case in found]
+        return list(self.each_case())
 
-    def artifacts(self, stage: str) -> dict[str, Artifact]:
-        """Give what a stage made, by subject."""
-        found = self._rows(
-            "SELECT stage, subject, key, inputs, files, facts FROM artifacts WHERE stage = ?",
-            stage,
-            make=rows.to_artifact,
+    def each_case(self) -> Iterator[CaseRow]:
+        """Yield the same one by one."""
+        return self.each("SELECT * FROM cases ORDER BY name", make=rows.to_case)
+
+    def case(self, name: str) -> CaseRow:
+        """Give one of them."""
+        (found,) = self.each("SELECT * FROM cases WHERE name = ?", name, make=rows.to_case)
+        return found  # type: ignore[no-any-return]
+
+    def artifacts(self, stage: str, subjects: Iterable[str] | None = None) -> dict[str, Artifact]:
+        """Give what a stage made, by subject: of all subjects, or of those named."""
+        if subjects is None:
+            return self._artifacts("stage = ?", stage)
+        found: dict[str, Artifact] = {}
+        for subject in subjects:
+            found |= self._artifacts("stage = ? AND subject = ?", stage, subject)
+        return found
+
+    def _artifacts(self, where: str, *values: str) -> dict[str, Artifact]:
+        inputs = self.each(
+            f"SELECT subject, kind, name, key FROM inputs WHERE {where} ORDER BY subject, place",  # noqa: S608
+            *values,
         )
-        return {one.subject: one for one in found}
+        found = self.each(
+            "SELECT stage, subject, key, files, facts FROM artifacts JOIN facts"  # noqa: S608
+            f" USING (stage, subject) WHERE {where} ORDER BY subject",
+            *values,
+        )
+        with self.sound():
+            made_of = {
+                subject: tuple(rows.to_input(*one[1:]) for one in own)
+                for subject, own in groupby(inputs, key=itemgetter(0))
+            }
+            made = (rows.to_artifact(*row, inputs=made_of.get(row[1], ())) for row in found)
+            return {one.subject: one for one in made}
 
     def put(self, artifact: Artifact) -> None:
         """Record what was made; an earlier failure of the same is forgotten."""
-        inputs = [[one.stage, one.subject, one.key] for one in artifact.inputs]
-        with self._transaction() as db:
-            self._forget(artifact.stage, artifact.subject)
-            values = (
-                artifact.stage, artifact.subject, artifact.key, json.dumps(inputs),
-                json.dumps(artifact.files), json.dumps(artifact.facts, sort_keys=True),
-            )  # fmt: skip
-            db.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", values)
+        named = artifact.stage, artifact.subject
+        files, facts = json.dumps(artifact.files), json.dumps(artifact.facts, sort_keys=True)
+        with self._changing() as db:
+            self._forget(*named)
+            db.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?)", (*named, artifact.key, files))
+            db.execute("INSERT INTO facts VALUES (?, ?, ?)", (*named, facts))
+            db.executemany(
+                "INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?)",
+                ((*named, place, *rows.of_input(one)) for place, one in enumerate(artifact.inputs)),
+            )
 
     def put_failure(self, failure: FailureRow) -> None:
         """Record why something could not be made; an earlier artifact of it is forgotten."""
-        with self._transaction() as db:
+        with self._changing() as db:
             self._forget(failure.stage, failure.subject)
-            db.execute("INSERT INTO failures VALUES (?, ?, ?, ?)", tuple(vars(failure).values()))
+            db.execute("INSERT INTO failures VALUES (?, ?, ?, ?)", astuple(failure))
 
     def forget(self, stage: str, subjects: Sequence[str]) -> None:
-        """Drop records before their files are made again."""
-        with self._transaction():
-            for subject in subjects:
-                self._forget(stage, subject)
+        """Drop records before their files are made again: the subjects are in hand."""
+        if subjects:
+            with self._changing() as db:
+                for subject in subjects:
+                    self._forget(stage, subject)
+                    db.execute("INSERT OR IGNORE INTO in_hand VALUES (?)", (subject,))
+
+    def in_hand(self) -> list[str]:
+        """Give the subjects of which unfinished files may lie about."""
+        return [subject for (subject,) in self.each("SELECT subject FROM in_hand")]
+
+    def tidied(self) -> None:
+        """Record that there are none."""
+        if self.in_hand():
+            with self._transaction() as db:
+                db.execute("DELETE FROM in_hand")
 
     def failures(self) -> list[FailureRow]:
         """Give all recorded failures."""
@@ -245,8 +282,18 @@ class Database:
         )
         return {one.stage: one for one in found}
 
+    def written(self, file: str) -> str:
+        """Give the SHA-256 of a table that is as the records are; ``""`` where none is."""
+        found = next(self.each("SELECT sha256 FROM written WHERE file = ?", file), ("",))
+        return str(found[0])
+
+    def put_written(self, file: str, sha256: str) -> None:
+        """Record that a table is as the records are; it is forgotten as soon as these change."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO written VALUES (?, ?)", (file, sha256))
+
     def _forget(self, stage: str, subject: str) -> None:
-        for table in ("artifacts", "failures"):
+        for table in _OF_SUBJECTS:
             self._db.execute(
                 f"DELETE FROM {table} WHERE stage = ? AND subject = ?",  # noqa: S608
                 (stage, subject),

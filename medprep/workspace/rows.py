@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 DAMAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What reading a cell raises that holds something else."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseRow:
     """A case: what it is, where it stands in the split, and what its source files hash to."""
 
@@ -30,7 +30,7 @@ class CaseRow:
     """What it is in each fold number, where fold and part do not say it (`folds.schemes`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Input:
     """One thing an artifact was made from: ``key`` is its key at that time."""
 
@@ -75,20 +75,38 @@ class Step:
 
 def to_case(*row: Any) -> CaseRow:
     """Read a row of ``cases``; damage raises one of `DAMAGE`."""
-    case = replace(CaseRow(*row), labelled=bool(row[5]))
-    _require_kinds(
-        case, patient=str, sequence=str, modality=str, reader=str, fold=str, slices=int, bytes=int,
-        part=int if case.part is not None else type(None), picture_key=str, mask_key=str,
-    )  # fmt: skip
-    return case
+    name, patient, sequence, modality, reader, labelled, fold, part, slices, size, *others = row
+    texts = (name, patient, sequence, modality, reader, fold, *others)
+    numbers = (slices, size, 0 if part is None else part)
+    if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int}:
+        raise ValueError("a cell is of another type")
+    return CaseRow(*row[:5], bool(labelled), *row[6:])  # type: ignore[call-arg]
+
+
+def of_case(case: CaseRow) -> tuple[Any, ...]:
+    """Give the cells of a case."""
+    return tuple(getattr(case, name) for name in CaseRow.__slots__)
+
+
+def to_input(kind: str, name: str, key: str) -> Input:
+    """Read a row of ``inputs``; damage raises one of `DAMAGE`."""
+    stage, _, role = kind.partition("/")
+    return Input(stage, f"{name}/{role}" if role else name, _text(key))
+
+
+def of_input(one: Input) -> tuple[str, str, str]:
+    """Give kind, name and key: a source's role goes to its kind, so that its name is a case's."""
+    if one.stage != "source":
+        return one.stage, one.subject, one.key
+    case, _, role = one.subject.rpartition("/")
+    return f"source/{role}", case, one.key
 
 
 def to_artifact(
-    stage: str, subject: str, key: str, inputs: str, files: str, facts: str
+    stage: str, subject: str, key: str, files: str, facts: str, *, inputs: tuple[Input, ...]
 ) -> Artifact:
     """Read a row of ``artifacts``; damage raises one of `DAMAGE`."""
-    made_of = tuple(Input(*one) for one in _triples(inputs))
-    return Artifact(stage, subject, key, made_of, _texts(files), _record(facts))
+    return Artifact(stage, _text(subject), _text(key), inputs, texts(files), _record(facts))
 
 
 def to_step(
@@ -108,15 +126,21 @@ def _record(cell: str) -> dict[str, Any]:
     return found
 
 
-def _texts(cell: str) -> tuple[str, ...]:
-    """Give a JSON list of texts."""
+def texts(cell: str) -> tuple[str, ...]:
+    """Read a JSON list of texts; damage raises one of `DAMAGE`."""
     return _all_texts(json.loads(cell))
 
 
-def _triples(cell: str) -> tuple[tuple[str, str, str], ...]:
-    """Give a JSON list of three texts each."""
-    rows = [_all_texts(one) for one in json.loads(cell)]
-    return tuple((stage, subject, key) for stage, subject, key in rows)
+def triples(cell: str) -> tuple[tuple[str, str, str], ...]:
+    """Read a JSON list of three texts each; damage raises one of `DAMAGE`."""
+    found = [_all_texts(one) for one in json.loads(cell)]
+    return tuple((stage, subject, key) for stage, subject, key in found)
+
+
+def _text(cell: Any) -> str:
+    if not isinstance(cell, str):
+        raise ValueError("no text")
+    return cell
 
 
 def _all_texts(found: Any) -> tuple[str, ...]:

@@ -9,16 +9,14 @@ from types import TracebackType
 from typing import Self
 
 from medprep.errors import WorkspaceError, WriteError
-from medprep.files import remove_parts
-from medprep.workspace.database import Artifact, CaseRow, Database, Input
+from medprep.workspace.currency import Currency, fold_key
+from medprep.workspace.database import Artifact, Database
 from medprep.workspace.layout import Layout
 from medprep.workspace.ledger import Ledger
 from medprep.workspace.lock import Lock
+from medprep.workspace.tidying import tidy
 
-_ARTIFACT_FOLDERS = (
-    "images", "labels", "cleaned", "fingerprints", "check", "slices", "augmented", "models",
-    "predictions", "metrics", "shards", "private",
-)  # fmt: skip
+__all__ = ["Workspace", "fold_key"]
 
 
 class Workspace:
@@ -46,6 +44,7 @@ class Workspace:
         self._readonly = readonly
         self._lock = Lock(root, wait_s=wait_s, force=break_lock)
         self._open = ExitStack()
+        self._judged: tuple[int, Currency | None] = (0, None)
 
     def __enter__(self) -> Self:
         root = self.layout.root
@@ -57,24 +56,26 @@ class Workspace:
             self._open.enter_context(self._lock)
         try:
             if not self._readonly:
-                self._tidy()
+                self._make_private()
             self.database = Database(self.layout.database, readonly=self._readonly)
+            self._open.callback(self.database.close)
+            if not self._readonly:
+                self._tidy()
         except BaseException:
             self._open.close()
             raise
-        self._open.callback(self.database.close)
         return self
 
-    def _tidy(self) -> None:
-        """Make the private folder, and remove what a killed process left unfinished."""
+    def _make_private(self) -> None:
         private = self.layout.private
         try:
             private.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise WriteError(f"private/ cannot be made ({error.strerror})", path=private) from error
-        remove_parts(self.layout.root, below=False)  # the root may be a folder with other things
-        for name in _ARTIFACT_FOLDERS:
-            remove_parts(self.layout.root / name)
+
+    def _tidy(self) -> None:
+        tidy(self.layout, self.database.in_hand())
+        self.database.tidied()
 
     def __exit__(
         self,
@@ -82,7 +83,10 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
+        with self._open:
+            # After an error or a stop, who comes next does it: it may take longer than one waits.
+            if kind is None and not self._readonly and self.database.in_hand():
+                self._tidy()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -114,47 +118,16 @@ class Workspace:
 
     def current(self, stage: str) -> dict[str, Artifact]:
         """Give what a stage made and what is still true: every input has the key it had then."""
-        return Currency(self.database).artifacts(stage)
+        return self.currency.artifacts(stage)
 
-
-class Currency:
-    """Judge which artifacts are up to date, from recorded keys alone."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._cases: dict[str, CaseRow] = {case.name: case for case in database.cases()}
-        self._known: dict[str, dict[str, Artifact]] = {}
-
-    def artifacts(self, stage: str) -> dict[str, Artifact]:
-        """Give a stage's artifacts whose inputs are unchanged, and theirs, down to the source."""
-        if stage not in self._known:
-            recorded = self._database.artifacts(stage)
-            self._known[stage] = {
-                subject: artifact
-                for subject, artifact in recorded.items()
-                if all(self.key(one) == one.key for one in artifact.inputs)
-            }
-        return self._known[stage]
-
-    def key(self, one: Input) -> str | None:
-        """Give the key that an input has now, or None if it is no more."""
-        if one.stage == "source":
-            name, _, role = one.subject.rpartition("/")
-            case = self._cases.get(name)
-            if case is None:
-                return None
-            return {"picture": case.picture_key, "mask": case.mask_key, "fold": fold_key(case)}[
-                role
-            ]
-        artifact = self.artifacts(one.stage).get(one.subject)
-        return None if artifact is None else artifact.key
-
-
-def fold_key(case: CaseRow) -> str:
-    """Give what changes when a case moves to another fold."""
-    if case.roles:
-        return f"{case.fold}/{case.roles}"
-    return case.fold if case.part is None else f"{case.fold}/{case.part}"
+    @property
+    def currency(self) -> Currency:
+        """Judge what is still true, from the records as they are now."""
+        changes, known = self._judged
+        if known is None or changes != self.database.changes:
+            known = Currency(self.database)
+            self._judged = (self.database.changes, known)
+        return known
 
 
 def _make_folder(root: Path) -> None:

@@ -19,7 +19,8 @@ from medprep.workspace.workspace import Workspace
 
 _TABLES = {
     "meta": ("value",), "cases": ("patient", "labelled", "fold", "part", "slices", "bytes"),
-    "artifacts": ("key", "inputs", "files", "facts"), "failures": ("code", "message"),
+    "artifacts": ("key", "files"), "facts": ("facts",), "inputs": ("kind", "name", "key"),
+    "failures": ("code", "message"),
     "steps": ("options", "command", "versions", "started", "status"),
 }  # fmt: skip
 

@@ -12,7 +12,8 @@ from pathlib import Path
 _RECORDS = {"medprep.sqlite", "debug.log"}
 """Hold times. Of a database, what it says is compared."""
 _TABLES = {
-    "meta": "name, value", "cases": "*", "artifacts": "*", "failures": "*",
+    "meta": "name, value", "cases": "*", "artifacts": "*", "inputs": "*", "failures": "*",
+    "facts": "*", "in_hand": "*", "written": "*",
 }  # fmt: skip
 _UNFINISHED = (".*", "*.part*", "*-journal", "*-wal", "*.lock", "state*", "best-*")
 

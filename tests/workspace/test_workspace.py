@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medprep.errors import LockedError, WorkspaceError, WriteError
-from medprep.workspace.database import Artifact, CaseRow, Input
+from medprep.workspace.database import Artifact, CaseRow, Database, Input
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace, fold_key
 
@@ -46,14 +46,25 @@ def test_it_makes_what_it_needs_and_tidies_up(root: Path) -> None:
         root / ".splits.json.77.part",
         root / "images" / ".a.nii.gz.77.part",
         root / "slices" / "a" / ".images.77.part",
+        root / "predictions" / "unet" / ".b.nii.gz.77.part",
     ]
+    with pytest.raises(KeyError), Workspace(root) as opened:
+        opened.database.forget("convert", ["a"])
+        opened.database.forget("predict", ["unet/b"])
+        raise KeyError("as after a kill: these are in hand, and nobody tidies up")
+    assert Database(root / "medprep.sqlite", readonly=True).in_hand() == ["a", "unet/b"]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (root / "mine").mkdir()
     (root / "mine" / ".download.77.part").touch()
-    with Workspace(root):
+    with Workspace(root) as opened:
         assert not any(path.exists() for path in left)
+        assert opened.database.in_hand() == []
+        opened.database.forget("convert", ["a"])
+        left[2].touch()  # of a worker that died, while the driver came through
+    assert not left[2].exists()
+    assert Database(root / "medprep.sqlite", readonly=True).in_hand() == []
     assert (root / "mine" / ".download.77.part").exists(), "the root may hold other things"
 
 
