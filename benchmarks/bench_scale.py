@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+MOST_SPLIT = 10_000
+"""So many files are split at most: with all their empty pixels they are 5 GB to hash."""
 STALE = 10
 """So many cases are stale in the resume that has work to do."""
 
@@ -73,6 +75,17 @@ def scan_tree(folder: Path, steps: Steps) -> None:
     stacks = group(found.slices)
     steps.took("group")
     assert sum(len(one.slices) for one in stacks) == len(found.slices)
+
+
+def split_tree(folder: Path, steps: Steps) -> None:
+    """Split a tree: scan and group it, hash every byte of it, and record its cases."""
+    from medprep.pipeline import run
+    from medprep.stages.split import Split
+
+    steps.took("start")
+    with tempfile.TemporaryDirectory() as work:
+        run([Split(str(folder))], work)
+    steps.took("split")
 
 
 def open_workspace(folder: Path, steps: Steps) -> None:
@@ -146,7 +159,9 @@ def write_tables(folder: Path, steps: Steps) -> None:
         steps.took("cases.csv")
 
 
-OF_TREES: dict[str, Callable[[Path, Steps], None]] = {"scan": scan_tree}
+OF_TREES: dict[str, Callable[[Path, Steps], None]] = {
+    "scan": scan_tree, "split": split_tree,
+}  # fmt: skip
 OF_WORKSPACES: dict[str, Callable[[Path, Steps], None]] = {
     "open": open_workspace, "status": look_at_workspace, "plan": plan_chain, "resume": resume,
     "tables": write_tables, "resume-stale": resume_stale,
@@ -216,7 +231,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 if given.only and what not in given.only:
                     continue
                 found = {}
-                for size in sizes(most):
+                for size in sizes(min(most, MOST_SPLIT) if what == "split" else most):
                     make(home / f"{name}{size}", size)
                     found[size] = measured(what, home / f"{name}{size}")
                 if found:
