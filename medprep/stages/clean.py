@@ -134,7 +134,7 @@ class Clean:
         """
         if self.yes:
             return
-        lost = accounts.lost() if known is None else known["lost"]
+        lost = accounts.lost if known is None else known["lost"]
         if lost:
             for line in would_drop(rows for _, rows in accounts.of()):
                 context.progress.say(f"    {line}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
+from functools import cached_property
 from typing import Any
 
 from medprep.labels.audit import AuditRow, lost_organs
@@ -46,8 +47,9 @@ class Accounts:
                 made = self._workspace.database.artifacts("clean", [case])
                 yield case, rows_of(made[case].facts)
 
+    @cached_property
     def lost(self) -> list[str]:
-        """Give the organs that have no mask left."""
+        """Organs that have no mask left."""
         return list(lost_organs(rows for _, rows in self.of()))
 
     def known(self) -> Mapping[str, Any] | None:
@@ -61,17 +63,19 @@ class Accounts:
         """Write ``clean.csv``: a row for every decision."""
         database = self._workspace.database
         database.forget(_TABLE, ["set"])
-        rows = ([case, *_cells(row)] for case, own in self.of() for row in own)
+        every = self._workspace.currency.cells("clean", "json_extract(facts, '$.rows')")
+        rows = ([case, *_cells(row)] for case, own in every for row in json.loads(own))
         content = write_chunks(self._path, csv_chunks(_COLUMNS, rows))
-        facts = {"sha256": content, "lost": self.lost()}
+        facts = {"sha256": content, "lost": self.lost}
         database.put(Artifact(_TABLE, "set", self._key, (), ("clean.csv",), facts))
 
 
-def _cells(row: AuditRow) -> list[object]:
-    values = asdict(row)
-    for name in ("before_ml", "after_ml"):
-        values[name] = None if values[name] is None else f"{values[name]:.4f}"
-    return list(values.values())
+def _cells(row: Mapping[str, Any]) -> list[object]:
+    """Give a row of a recorded account; it is not made an `AuditRow`, for there are many."""
+    return [
+        f"{row[name]:.4f}" if name.endswith("_ml") and row[name] is not None else row[name]
+        for name in _COLUMNS[1:]
+    ]
 
 
 def would_drop(judged: Iterable[Sequence[AuditRow]]) -> list[str]:

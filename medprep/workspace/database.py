@@ -134,11 +134,8 @@ class Database:
     ) -> Generator[Any, None, None]:
         """Yield the rows of a query one by one; what ``make`` makes of them."""
         with self._usable(), self.sound():
-            if make is None:
-                yield from self._db.execute(query, values)
-            else:
-                for row in self._db.execute(query, values):
-                    yield make(*row)
+            for row in self._db.execute(query, values):
+                yield row if make is None else make(*row)
 
     def _rows(self, query: str, *values: str, make: Callable[..., Any]) -> list[Any]:
         return list(self.each(query, *values, make=make))
