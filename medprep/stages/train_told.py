@@ -62,6 +62,8 @@ def _work(cases: Cases, result: TrainingResult) -> str:
     sides = " x ".join(map(str, used["patch"]))
     if "clicks" in used:
         sides += f" voxels of {used['spacing_mm']:g} mm, {counted(used['clicks'], 'answer')} each"
+    elif used.get("spacing_mm"):
+        sides += f" voxels of {' x '.join(f'{step:.4g}' for step in used['spacing_mm'])} mm"
     changed = used["augment"]
     return (
         f"{counted(result.steps, 'step')} of {batch} {pieces} of {sides}, from {result.slices} "

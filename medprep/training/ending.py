@@ -41,8 +41,9 @@ def result_of(
     if settled.patience is not None and state.stale >= settled.patience:
         choice += f"; ended early, after {state.stale} validations without a better one"
     told = {name: value for name, value in asdict(settled).items() if name != "config"}
-    if told.get("block") is None:  # what was trained before there were blocks says the same
-        told.pop("block", None)
+    for name in ("block", "spacing_mm"):  # what was trained before there were these says the same
+        if told.get(name) is None:
+            told.pop(name, None)
     return TrainingResult(
         state.step,
         state.step if state.best_dice is None else state.best_step,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -31,6 +32,7 @@ LARGEST_SIDE = {2: 256, 3: 128}
 VOXELS_A_STEP = 4 * 256 * 256
 """What a laptop's CPU and memory take in one step of a narrow net."""
 _SMALLEST_BATCH, _LARGEST_BATCH = 2, 8
+_COARSER, _ANISOTROPIC = 1.03, 2.0
 _PERCENTILES = (0.5, 99.5)
 _MOST = 50_000_000
 """Grey values that are looked at in all: of more than a thousand cases fewer are taken of each."""
@@ -147,6 +149,7 @@ class Fingerprint:
         spacing_mm: Spacing | None = None,
         patch: Sequence[int] | None = None,
         voxels: int = VOXELS_A_STEP,
+        least_share: float = 0.0,
     ) -> tuple[Preparation, int]:
         """Give what follows for a net.
 
@@ -166,6 +169,9 @@ class Fingerprint:
             Asked for; None takes `fit_patch`.
         voxels
             What the memory takes in one step.
+        least_share
+            Of a volume, that a patch covers at least: where it would cover less, and neither
+            spacing nor patch is asked for, volumes are shown in larger voxels.
 
         Returns
         -------
@@ -173,18 +179,36 @@ class Fingerprint:
             And how many patches make a batch.
         """
         wanted = spacing_mm or self.target_spacing(dimensions)
-        grids = [
-            (shape_at(shape, own, wanted) if wanted else shape, wanted or own)
-            for shape, own in zip(self.shapes, self.spacings_mm, strict=True)
-        ]
-        shapes = np.asarray([shape for shape, _ in grids])[:, -dimensions:]
-        steps = np.median([step for _, step in grids], axis=0)[-dimensions:]
-        sides = shapes.max(0) if dimensions == 2 else np.median(shapes, axis=0)
-        fitting = patch or fit_patch(sides.tolist(), steps.tolist(), multiple, voxels)
+        fitting = patch or self._patch(dimensions, wanted, multiple, voxels)
+        if dimensions == 3 and not (spacing_mm or patch):
+            coarse = tuple(np.median(np.asarray(self.spacings_mm), axis=0).tolist())
+            while prod(fitting) < least_share * prod(self._sides(3, wanted)):
+                coarse = _coarser(coarse)
+                wanted, fitting = coarse, self._patch(3, coarse, multiple, voxels)
         prepared = Preparation(
             dimensions, self.scalings(normalise), wanted, tuple(fitting), targets
         )
         return prepared, fit_batch(fitting, voxels)
+
+    def _sides(self, dimensions: Literal[2, 3], spacing_mm: Spacing | None) -> list[float]:
+        """Give the voxels along each axis that a patch is to cover."""
+        shapes = np.asarray(
+            [
+                shape_at(shape, own, spacing_mm) if spacing_mm else shape
+                for shape, own in zip(self.shapes, self.spacings_mm, strict=True)
+            ]
+        )[:, -dimensions:]
+        sides: list[float] = (
+            shapes.max(0) if dimensions == 2 else np.median(shapes, axis=0)
+        ).tolist()
+        return sides
+
+    def _patch(
+        self, dimensions: Literal[2, 3], spacing_mm: Spacing | None, multiple: int, voxels: int
+    ) -> tuple[int, ...]:
+        every = [spacing_mm or own for own in self.spacings_mm]
+        steps = np.median(every, axis=0)[-dimensions:].tolist()
+        return fit_patch(self._sides(dimensions, spacing_mm), steps, multiple, voxels)
 
     def to_dict(self) -> dict[str, Any]:
         """Give it in short, as plain values for JSON."""
@@ -201,6 +225,20 @@ class Fingerprint:
             **{name: values.tolist() for name, values in found.items()},
             "greys": [vars(one) for one in self.greys],
         }
+
+
+def _coarser(spacing_mm: Spacing) -> Spacing:
+    """Give slightly larger voxels, as nnU-Net plans its low resolution (Isensee et al. 2021).
+
+    Axes less than half as long as the longest grow first.
+    """
+    longest = max(spacing_mm)
+    fine = [longest / one > _ANISOTROPIC for one in spacing_mm]
+    slices, rows, columns = (
+        round(one * _COARSER, 3) if thin or not any(fine) else one
+        for one, thin in zip(spacing_mm, fine, strict=True)
+    )
+    return slices, rows, columns
 
 
 def fit_patch(

@@ -240,6 +240,7 @@ class Settled(Course):
     compile: bool
     encoder_from: str | None
     block: int | None
+    spacing_mm: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True)

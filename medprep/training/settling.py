@@ -40,6 +40,10 @@ MOST_OPERATIONS = 45e12
 FEWEST_STEPS_3D = 50
 """What a net gets that is too slow for it."""
 
+_LEAST_SHARE = 0.25
+"""Of a volume, that a patch shows: less leaves a net blind to where it is. nnU-Net plans a low
+resolution at this bound. On a GPU patches are large, and what is fine stays fine."""
+
 _AS_GIVEN = (
     "accumulate", "block", "class_weights", "compile", "encoder_from", "minutes", "patience",
     "recipe", "seed", "workers",
@@ -97,6 +101,7 @@ def settle(
         lr=options.lr or (recipe.lr_2d if info.dimensions == 2 else recipe.lr_3d),
         device=device.type,
         patch=preparation.patch,
+        spacing_mm=preparation.spacing_mm,
         target="classes" if targets.exclusive else "regions",
         loss=options.loss or recipe.loss,
         deep_supervision=recipe.deep_supervision and info.name in LEVELS,
@@ -140,6 +145,7 @@ def _prepare(
         spacing_mm=options.spacing,
         patch=options.patch,
         voxels=for_patch,
+        least_share=_LEAST_SHARE if kind_of(device) == "cpu" else 0.0,
     )
     return preparation, wanted or batch
 

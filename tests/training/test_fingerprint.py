@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from medprep.errors import OptionError, TrainingError
 from medprep.geometry import Geometry
+from medprep.models.preparation import Preparation
+from medprep.models.resampling import shape_at
 from medprep.models.scaling import Scaling
 from medprep.models.targets import Targets
 from medprep.training.cache import Stored
 from medprep.training.dataset import Decoded
-from medprep.training.fingerprint import Fingerprint, fit_batch, fit_patch
+from medprep.training.fingerprint import Fingerprint, Greys, fit_batch, fit_patch
 from medprep.training.online import SliceGrid
 
 ORGANS = Targets({1: "liver"})
@@ -118,6 +121,29 @@ def test_a_preparation_follows() -> None:
     asked, batch = found.preparation(3, ORGANS, 8, patch=(8, 8, 8), normalise="window")
     assert (asked.patch, asked.scalings, batch) == ((8, 8, 8), (Scaling("window"),), 8)
     json.dumps(found.to_dict())
+
+
+def test_a_patch_that_would_show_little_of_a_volume_is_shown_larger_voxels() -> None:
+    """The rule by which nnU-Net plans its low resolution, where neither grid nor patch is said."""
+    many, step = (36, 256, 256), (7.7, 1.25, 1.25)
+    found = Fingerprint((step,) * 3, (many,) * 3, ("MR",), (Greys(0.0, 1.0, 0.5, 0.1),))
+
+    def prepared(**given: Any) -> Preparation:
+        return found.preparation(3, ORGANS, 8, voxels=120_000, **given)[0]
+
+    fine, coarse = prepared(), prepared(least_share=0.25)
+    assert fine.spacing_mm is None
+    assert coarse.spacing_mm is not None
+    covered = np.prod(coarse.patch) / np.prod(shape_at(many, step, coarse.spacing_mm))
+    assert 0.25 <= covered < 0.3
+    assert np.prod(fine.patch) / np.prod(many) < 0.03
+    slices, rows, columns = coarse.spacing_mm
+    assert rows == columns
+    assert 1.25 < rows < slices < 1.1 * 7.7, "what is fine gives way first"
+    assert prepared(least_share=0.25, spacing_mm=step).spacing_mm == step
+    assert prepared(least_share=0.25, patch=(8, 8, 8)).spacing_mm is None
+    small = Fingerprint.of([case((36, 50, 35))]).preparation(3, ORGANS, 8, least_share=0.25)[0]
+    assert small.spacing_mm is None, "a patch that shows it whole needs no larger voxels"
 
 
 def test_patches_fit_into_memory() -> None:
