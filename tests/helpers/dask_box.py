@@ -36,8 +36,10 @@ class DaskBox:
         """Start it and wait for its address."""
         told = self.folder / "scheduler.json"
         words = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address"]
+        # Whoever is killed before it can stop them leaves nothing for good.
         self.scheduler = self._start(
-            [*words, "127.0.0.1:0", "--scheduler-file", str(told)], "scheduler"
+            [*words, "127.0.0.1:0", "--scheduler-file", str(told), "--idle-timeout", "3600s"],
+            "scheduler",
         )
         until(told.exists)
         until(lambda: bool(told.read_text()))
@@ -53,6 +55,7 @@ class DaskBox:
         scratch = self.folder / f"scratch-{len(self.workers)}"
         scratch.mkdir()
         command = ["worker", self.address, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+        command += ["--death-timeout", "120"]
         command += ["--host", "127.0.0.1", "--local-directory", str(scratch), *words]
         worker = self._start(command, f"worker-{len(self.workers)}", path, before)
         self.workers.append(worker)
@@ -63,7 +66,6 @@ class DaskBox:
     ) -> subprocess.Popen[bytes]:
         ours = os.pathsep.join([str(_HELPERS), *filter(None, sys.path)])
         environ = {**os.environ, "PYTHONPATH": ours if path is None else path}
-        # A dead worker is noticed by its closed connection, at once.
         with (self.folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
                 [*before, sys.executable, "-m", "dask", *words],
