@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -45,8 +45,8 @@ Exit status: 0 all well, 1 nothing could be done, 2 wrong usage,
 """
 
 
-class Stopped(KeyboardInterrupt):
-    """SIGTERM arrived."""
+_received: list[int] = []
+"""Signals that asked for an end."""
 
 
 @click.group(
@@ -151,7 +151,10 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         from medprep.errors import MedprepError
 
-        signal.signal(signal.SIGTERM, _on_term)
+        _received.clear()
+        signal.signal(signal.SIGTERM, _on_signal)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+            signal.signal(signal.SIGINT, _on_signal)
         # NumPy would start a thread for each processor to multiply 3 x 3 matrices.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # What pydicom finds odd in a header is said in our own words where it matters.
@@ -159,12 +162,11 @@ def main(args: Sequence[str] | None = None) -> None:
         # standalone_mode=False: Click would turn Ctrl-C into exit status 1.
         status = crew.run(lambda: cli.main(args=args, prog_name="medprep", standalone_mode=False))
         sys.exit(status if isinstance(status, int) else 0)
-    except (KeyboardInterrupt, click.Abort) as error:
-        click.echo("Stopped; the same command goes on from here.", err=True)
-        # Click wraps what stopped it.
-        terminated = isinstance(error, Stopped) or isinstance(error.__cause__, Stopped)
-        sys.exit(143 if terminated else 130)
+    except (KeyboardInterrupt, click.Abort):
+        _end_stopped()
     except MedprepError as error:
+        if _received:  # a library took what stopped it for an error of its own
+            _end_stopped()
         where = f"[{error.stage}] " if error.stage else ""
         click.echo(f"Error: {where}{error}", err=True)
         click.echo(f"More: {PAGE}#{error.code}", err=True)
@@ -177,8 +179,14 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(0)
 
 
-def _on_term(number: int, frame: FrameType | None) -> None:
-    raise Stopped
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
+    raise KeyboardInterrupt
+
+
+def _end_stopped() -> NoReturn:
+    click.echo("Stopped; the same command goes on from here.", err=True)
+    sys.exit(128 + (_received or [signal.SIGINT])[0])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,35 @@
+"""A signal that a library takes for an error of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from medprep.errors import CheckpointError
+from medprep_cli import main as face
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_became_an_error_still_stops(
+    sent: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def swallow(work: object) -> None:
+        try:
+            os.kill(os.getpid(), sent)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [])  # until here it has arrived
+        except KeyboardInterrupt as error:
+            raise CheckpointError("no weights of medprep in this file (ValueError)") from error
+
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(face.crew, "run", swallow)
+    try:
+        with pytest.raises(SystemExit) as end:
+            face.main(["status"])
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert end.value.code == 128 + sent
+    assert capsys.readouterr().err == "Stopped; the same command goes on from here.\n"
