@@ -1,8 +1,9 @@
 """Measure two Dask workers beside two worker processes, and what a task costs on the way.
 
-    python benchmarks/bench_dask.py [--pairs 5] [--size small] [--tasks 2000]
+    python benchmarks/bench_dask.py [--pairs 5] [--series 300] [--tasks 2000]
 
-``medprep convert DIR --output OUT`` of made-up MR series (`make_dicom`) as whole processes: with
+``medprep convert DIR --output OUT`` of made-up MR series (those of `make_dicom`, but so many that
+the start of processes counts little) as whole processes: with
 ``--jobs 1``, with ``--jobs 2``, and on two ``dask worker`` processes on loopback that run already.
 The speed-up of each is against ``--jobs 1`` of the same round; what counts is Dask's divided by
 the pool's (goal: at least 0.85). The processor time of the workers is not the command's child and
@@ -20,9 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from make_dicom import tree
+from make_dicom import KINDS, write
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests" / "helpers"))
@@ -34,13 +36,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--size", choices=("full", "small"), default="full")
+    parser.add_argument("--series", type=int, default=300)
     parser.add_argument("--tasks", type=int, default=2000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, dask_box(Path(scratch, "dask")) as box:
-        made = tree(Path(tempfile.gettempdir()), "mr", asked.size, None)
-        print(f"{made['series']} series, {made['files']} files")
-        _speed_ups(made["folder"], Path(scratch), box.address, asked.pairs)
+        folder = Path(scratch, "series")
+        made = write(folder, replace(KINDS["full"]["mr"], series=asked.series))
+        print(f"{made['series']} series, {made['files']} files", flush=True)
+        _speed_ups(str(folder), Path(scratch), box.address, asked.pairs)
         _per_task(box.address, asked.tasks)
 
 
