@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from medprep.errors import CheckpointError, MedprepError
+from medprep.interrupts import stops_later
 from medprep.models.layout import quickest
 from medprep.models.registry import build, config_of
 
@@ -42,7 +43,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        # What a signal raises within torch's reading of a shape comes out as a ValueError.
+        with stops_later(), safe_open(path, framework="pt") as file:
             record = json.loads((file.metadata() or {})[_ENTRY])
             return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
     except FileNotFoundError as error:

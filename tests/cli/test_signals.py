@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from medprep.errors import CheckpointError
+from medprep.interrupts import stops_later
 from medprep_cli import main as face
 
 
@@ -33,3 +34,29 @@ def test_a_signal_that_became_an_error_still_stops(
             signal.signal(one, handler)
     assert end.value.code == 128 + sent
     assert capsys.readouterr().err == "Stopped; the same command goes on from here.\n"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_waits_for_the_end_of_a_block(sent: signal.Signals) -> None:
+    heard: list[int] = []
+    before = signal.signal(sent, lambda number, frame: heard.append(number))
+    try:
+        with stops_later():
+            os.kill(os.getpid(), sent)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [])
+            assert heard == []
+        assert heard == [sent]
+        os.kill(os.getpid(), sent)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        assert heard == [sent, sent], "as before"
+    finally:
+        signal.signal(sent, before)
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stops_later():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
