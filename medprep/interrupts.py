@@ -1,4 +1,9 @@
-"""Ctrl-C and SIGTERM, where a library would take what they raise for an error of its own."""
+"""Ctrl-C and SIGTERM, also where a library takes what they raise for an error of its own.
+
+C and C++ code that calls Python may clear an exception that it did not expect (torch and matplotlib
+raise a ValueError instead) or go on with half a result. So whoever installs `heed` as the handler
+can be sure that work does not go on: `go_on` stands where a result is about to be kept.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,32 @@ from collections.abc import Iterator
 from types import FrameType
 
 _SENT = (signal.SIGINT, signal.SIGTERM)
+received: list[int] = []
+"""Signals that asked this process for an end."""
+
+
+def heed(number: int, frame: FrameType | None) -> None:
+    """Stop; the handler of a signal.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Always.
+    """
+    received.append(number)
+    raise KeyboardInterrupt
+
+
+def go_on() -> None:
+    """Do nothing.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a signal asked for an end and a library swallowed that.
+    """
+    if received:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -9,11 +9,11 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from medprep import interrupts
 from medprep_cli import crew
 from medprep_cli.chain import ChainGroup
 from medprep_cli.options import Shared, shared, shared_options
@@ -43,10 +43,6 @@ Each runs what it needs before it. What is up to date is not made again.
 Exit status: 0 all well, 1 nothing could be done, 2 wrong usage,
 8 some cases failed (they are listed), 130/143 stopped by a signal.
 """
-
-
-_received: list[int] = []
-"""Signals that asked for an end."""
 
 
 @click.group(
@@ -151,21 +147,22 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         from medprep.errors import MedprepError
 
-        _received.clear()
-        signal.signal(signal.SIGTERM, _on_signal)
+        interrupts.received.clear()
+        signal.signal(signal.SIGTERM, interrupts.heed)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
-            signal.signal(signal.SIGINT, _on_signal)
+            signal.signal(signal.SIGINT, interrupts.heed)
         # NumPy would start a thread for each processor to multiply 3 x 3 matrices.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # What pydicom finds odd in a header is said in our own words where it matters.
         warnings.filterwarnings("ignore", module="pydicom")
         # standalone_mode=False: Click would turn Ctrl-C into exit status 1.
         status = crew.run(lambda: cli.main(args=args, prog_name="medprep", standalone_mode=False))
+        interrupts.go_on()
         sys.exit(status if isinstance(status, int) else 0)
     except (KeyboardInterrupt, click.Abort):
         _end_stopped()
     except MedprepError as error:
-        if _received:  # a library took what stopped it for an error of its own
+        if interrupts.received:  # a library took what stopped it for an error of its own
             _end_stopped()
         where = f"[{error.stage}] " if error.stage else ""
         click.echo(f"Error: {where}{error}", err=True)
@@ -177,16 +174,15 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         sys.stderr.close()
         sys.exit(0)
-
-
-def _on_signal(number: int, frame: FrameType | None) -> None:
-    _received.append(number)
-    raise KeyboardInterrupt
+    except Exception:
+        if interrupts.received:  # the same, with an error of the library's
+            _end_stopped()
+        raise
 
 
 def _end_stopped() -> NoReturn:
     click.echo("Stopped; the same command goes on from here.", err=True)
-    sys.exit(128 + (_received or [signal.SIGINT])[0])
+    sys.exit(128 + (interrupts.received or [signal.SIGINT])[0])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from medprep.errors import OptionError
 from medprep.execute.failure import Failure, Result, Task, guarded
 from medprep.execute.memory import fitting_jobs
+from medprep.interrupts import go_on
 from medprep.progress import Progress
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def map_cases(
         return
     if limit_s is None and (jobs <= 1 or len(tasks) <= 1):
         for task in tasks:
-            yield task, guarded(work, task)
+            outcome = guarded(work, task)
+            go_on()
+            yield task, outcome
         return
     from medprep.execute.crew import map_processes  # what one process never needs
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from medprep.errors import CheckpointError, TrainingError
+from medprep.interrupts import go_on
 from medprep.progress import Progress
 from medprep.training.distributed import ALONE, Crew
 from medprep.training.ending import LAST_GOOD, remove_left, save_weights
@@ -160,6 +161,7 @@ class Session(Generic[B]):
         gradient = float(nn.utils.clip_grad_norm_(self._whole.parameters(), longest))
         if not math.isfinite(gradient):
             raise self._ended("gradient", gradient, cases)
+        go_on()
         self._optimiser.step()
         return total, cases
 
@@ -176,6 +178,7 @@ class Session(Generic[B]):
         return score
 
     def _save(self, cases: list[str]) -> None:
+        go_on()
         crew = self._job.crew
         if not crew.agree(is_finite(self._whole)):
             raise self._ended("largest weight", math.inf, cases)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
 import pytest
 
+from medprep import interrupts
 from medprep.errors import CheckpointError
+from medprep.execute import map_cases
 from medprep.interrupts import stops_later
 from medprep_cli import main as face
 
@@ -60,3 +63,21 @@ def test_what_is_ignored_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _swallow(task: int) -> int:
+    """Do what a library does that clears the exception, and goes on or raises its own."""
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupts.heed(signal.SIGINT, None)
+    if task:
+        raise ValueError("could not determine the shape")
+    return task
+
+
+@pytest.mark.parametrize("task", [0, 1])
+def test_a_case_in_which_a_signal_was_swallowed_is_not_kept(task: int) -> None:
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(map_cases(_swallow, [task]))
+    finally:
+        interrupts.received.clear()
