@@ -3,8 +3,7 @@
 Each takes the workspace by name and gives an `Outcome`; a stage that is missing before it runs
 with the options it had last, or its defaults. ``jobs`` above 1 starts processes by "spawn", so a
 script that asks for them must guard its own start: ``if __name__ == "__main__":``. ``cluster``
-works cases on a Dask cluster instead: the address of its scheduler, or ``local:N``, which starts
-processes too.
+(``local:N`` or a scheduler's address) works cases on Dask instead, and starts processes too.
 """
 
 from __future__ import annotations
@@ -65,6 +64,7 @@ def split(
     leak_check: bool = True,
     workspace: Path | str = WORKSPACE,
     cluster: str | None = None,
+    artifacts: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Find the cases of a data set and put their patients into folds; see `Split`."""
@@ -72,7 +72,7 @@ def split(
         str(source), preset, train, val, test, folds, inner_folds, leave_out, tuple(stratify),
         site_from, patient_pattern, splits, allow_leaks, seed, resplit, id_key, leak_check,
     )  # fmt: skip
-    return run([stage], workspace, cluster=cluster, progress=progress)
+    return run([stage], workspace, cluster=cluster, artifacts=artifacts, progress=progress)
 
 
 def convert(

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from medprep import drafts
-from medprep.errors import OptionError, SourceError
+from medprep.errors import AccessError, OptionError, SourceError
 from medprep.places.paths import FarPath, as_path
 from medprep.room import unwritten
 
@@ -32,6 +33,8 @@ class AtomicFiles:
 
     Inside the ``with`` block, write to the temporary path that `file` or `folder` gives. At its
     end all are synced and renamed; after an exception all are removed and nothing has changed.
+    What shall lie behind a URL is written to a local folder and then sent, each object whole, a
+    folder's objects one after the other.
 
     Parameters
     ----------
@@ -48,6 +51,7 @@ class AtomicFiles:
 
     def __init__(self, *, durable: bool = True, most_bytes: int | None = None) -> None:
         self._pending: list[tuple[Path, Path]] = []
+        self._unsent: dict[Path, FarPath] = {}
         self._durable = durable
         self._most_bytes = most_bytes
 
@@ -62,6 +66,8 @@ class AtomicFiles:
         return temporary
 
     def _reserve(self, final: Path) -> Path:
+        if isinstance(final, FarPath):
+            return self._reserve_far(final)
         # The process number: a stray worker of a killed run must not write into our files.
         temporary = final.with_name(f".{final.name}.{os.getpid()}{drafts.mark()}{PART}")
         try:
@@ -70,6 +76,16 @@ class AtomicFiles:
         except OSError as error:
             raise unwritten(error, final, self._most_bytes) from error
         self._pending.append((temporary, final))
+        return temporary
+
+    def _reserve_far(self, final: FarPath) -> Path:
+        from medprep.places.sending import new_folder
+
+        try:
+            temporary = new_folder() / final.name
+        except OSError as error:
+            raise unwritten(error, Path(tempfile.gettempdir()), self._most_bytes) from error
+        self._unsent[temporary] = final
         return temporary
 
     def __enter__(self) -> Self:
@@ -83,28 +99,45 @@ class AtomicFiles:
     ) -> None:
         try:
             if error is None:
+                if self._unsent:
+                    self._send()
                 self._commit()
+        except AccessError:
+            raise
         except OSError as failure:
             raise unwritten(failure, self._about(failure), self._most_bytes) from failure
         finally:
             for temporary, _ in self._pending:
                 drafts.remove(temporary)
+            for temporary in self._unsent:
+                drafts.remove(temporary.parent)
         if isinstance(error, OSError) and error.errno:
             about = self._about(error)
             if about is not None:
                 raise unwritten(error, about, self._most_bytes) from error
 
     def _about(self, error: OSError) -> Path | None:
-        """Give the final path of what could not be written; None: the error is of other files."""
-        if not self._pending:
+        """Give the final path of what could not be written; None: the error is of other files.
+
+        Of what was to be sent it is the temporary one: there the room is short.
+        """
+        own = [*self._pending, *((one, one) for one in self._unsent)]
+        if not own:
             return None
         if not isinstance(error.filename, str):  # a full disk names no file: it was the last one
-            return self._pending[-1][1]
+            return own[-1][1]
         named = Path(error.filename)
-        for temporary, final in self._pending:
+        for temporary, final in own:
             if named in (final, final.parent) or temporary in (named, *named.parents):
                 return final
         return None
+
+    def _send(self) -> None:
+        from medprep.places.sending import send
+
+        # Never as drafts: what they hold follows from their key, so who comes late changes nothing.
+        for temporary, final in self._unsent.items():
+            send(temporary, final)
 
     def _commit(self) -> None:
         if self._durable:

@@ -45,6 +45,8 @@ class Status:
     command
         The line that repeats the work; ``SOURCE`` stands for the folder of the data set where its
         path is not known any more.
+    artifacts
+        URL where files of single cases lie; None: in the workspace's folder.
     """
 
     preset: str
@@ -54,6 +56,7 @@ class Status:
     failures: tuple[str, ...]
     scores: tuple[str, ...]
     command: str
+    artifacts: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give it for programs."""
@@ -88,6 +91,7 @@ def status(workspace: Path | str = "medprep-work") -> Status:
             failures=tuple(f"{one.subject} {one.stage}: {one.message}" for one in failures),
             scores=tuple(_scores(opened)),
             command=repeat_command(opened, str(opened.ledger.source)),
+            artifacts=None if opened.layout.far is None else str(opened.layout.far),
         )
 
 

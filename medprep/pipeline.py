@@ -82,6 +82,7 @@ def run(
     case_timeout_s: float | None = None,
     max_memory_gib: float | None = None,
     cluster: str | None = None,
+    artifacts: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run stages, and before each what it needs.
@@ -104,6 +105,8 @@ def run(
         No more cases are worked at once than this holds, by estimate.
     cluster
         Work cases on a Dask cluster: the address of its scheduler, or ``local:N``.
+    artifacts
+        URL where files of single cases lie from now on; recorded, so that it is said once.
     progress
         Who shows how far it is; nobody by default.
 
@@ -120,10 +123,13 @@ def run(
     summaries: list[Summary] = []
     with contextlib.ExitStack() as stack:
         workers = stack.enter_context(workers_at(cluster, shown))
-        opened = stack.enter_context(Workspace(root, wait_s=wait_s, break_lock=break_lock))
+        opened = stack.enter_context(
+            Workspace(root, wait_s=wait_s, break_lock=break_lock, artifacts=artifacts)
+        )
         stack.enter_context(_debug_log(opened))
+        _require_reach(opened.layout, jobs, case_timeout_s, cluster)
         if workers is not None:
-            workers.require_visible(root, _sources(stages, opened))
+            workers.require_visible(opened.layout.cases, _sources(stages, opened))
         database = opened.database
         folds = int(database.meta().get("folds", 1))
         chain = expand(stages, database.steps(), database.artifacts("train"), folds)
@@ -135,6 +141,18 @@ def run(
             summaries.append(_run_stage(stage, context, where, asked))
         write_cases(opened)
     return Outcome(tuple(summaries))
+
+
+def _require_reach(
+    layout: Layout, jobs: int, case_timeout_s: float | None, cluster: str | None
+) -> None:
+    """Refuse other processes where only this one sees the artifacts."""
+    alone = jobs == 1 and case_timeout_s is None and cluster is None
+    if str(layout.far).startswith("memory://") and not alone:
+        raise OptionError(
+            "artifacts in memory:// are seen by one process: take --jobs 1 without --cluster, "
+            "--scheduler and --case-timeout, or another URL"
+        )
 
 
 def _sources(stages: Sequence[Stage], workspace: Workspace) -> list[str]:

@@ -77,6 +77,10 @@ def run_chain(ctx: click.Context, results: list[Any]) -> None:
 
 def _run_alone(asked: Any, options: Shared) -> None:
     """Do what needs no workspace."""
+    if options.artifacts is not None:
+        raise click.UsageError(
+            f"--artifacts goes with a workspace; '{asked.name}' of folders needs none"
+        )
     given = [options.case_timeout, options.max_memory]
     if asked.name in ("predict", "evaluate") and any(one is not None for one in given):
         raise click.UsageError(
@@ -130,6 +134,7 @@ def run_stages(stages: Sequence[Stage], options: Shared) -> None:
         case_timeout_s=options.case_timeout,
         max_memory_gib=options.max_memory,
         cluster=options.place,
+        artifacts=options.artifacts,
         progress=terminal,
     )
     if options.json:

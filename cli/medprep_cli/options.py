@@ -23,6 +23,7 @@ class Shared:
     max_memory: float | None = None
     scheduler: str | None = None
     cluster: str | None = None
+    artifacts: str | None = None
     verbose: int = 0
     dry_run: bool = False
     json: bool = False
@@ -112,6 +113,10 @@ _OPTIONS = (
     _option(
         "--cluster", metavar="local:N",
         help="Work cases on a Dask cluster of N workers on this machine.",
+    ),
+    _option(
+        "--artifacts", metavar="URL",
+        help="Keep files of single cases there, as s3://bucket/folder; said once for a workspace.",
     ),
     _option("--break-lock", is_flag=True, help="Take the workspace from a process that is gone."),
 )  # fmt: skip

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import secrets
 import threading
 import time
@@ -21,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from medprep import drafts
 from medprep.errors import SchedulerError, WriteError
-from medprep.execute import hand
+from medprep.execute import hand, visible
 from medprep.execute.failure import Failure, Result, Task
-from medprep.room import unwritten
 from medprep.version import VERSION
 
 if TYPE_CHECKING:
@@ -153,38 +151,8 @@ class Cluster:
                 following += 1
 
     def require_visible(self, written: Path | None, read: Iterable[Path | str] = ()) -> None:
-        """See that every worker sees a folder that is written, may write it, and sees sources.
-
-        Raises
-        ------
-        SchedulerError
-            If one does not; names host and path.
-        WriteError
-            If the folder cannot be written from here.
-        """
-        read = list(read)
-        if written is None and not read:
-            return
-        paths = tuple(os.path.abspath(one) for one in read if "://" not in str(one))  # noqa: PTH100
-        probe, content = "", secrets.token_hex(8)
-        if written is not None:
-            probe = str((written / f".medprep-probe-{content}").absolute())
-        try:
-            if written is not None:
-                written.mkdir(parents=True, exist_ok=True)
-                Path(probe).write_text(content)
-            answers = self._client.run(hand.look, probe, content, paths, on_error="return")
-        except OSError as error:
-            raise unwritten(error, written) from error
-        finally:
-            if probe:
-                Path(probe).unlink(missing_ok=True)
-        for worker, (host, problems) in answers.items():
-            if problems:
-                raise SchedulerError(
-                    f"the Dask worker at {worker} on {host} {'; '.join(problems)}; wanted are "
-                    "workers that share the disk of this process, under the same paths"
-                )
+        """See that every worker sees what is written and read; see `execute.visible`."""
+        visible.require(self._client, written, read)
 
     def end(self, futures: Sequence[Future[Any]] = ()) -> None:
         """Give up what is in flight, and end the processes that work or wait for this run."""

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Client
-from pathlib import Path
 from typing import Any
 
 from medprep.drafts import Draft, drop
@@ -254,31 +253,3 @@ class _Child:
                 if end is not None:
                     end.close()
         return status
-
-
-def look(probe: str, content: str, others: tuple[str, ...]) -> tuple[str, list[str]]:
-    """Give this host and what it lacks: the folder that is written, a source.
-
-    Parameters
-    ----------
-    probe
-        A file that the driver has just written; "" where nothing is written.
-    content
-        Of it.
-    others
-        Folders and files that are only read.
-    """
-    lacks = [f"does not see {path}" for path in others if not os.path.exists(path)]  # noqa: PTH110
-    if probe:
-        folder = str(Path(probe).parent)
-        try:
-            if Path(probe).read_text() != content:
-                lacks.insert(0, f"sees another folder at {folder}")
-            beside = Path(f"{probe}.{socket.gethostname()}.{os.getpid()}")
-            beside.touch()
-            beside.unlink()
-        except FileNotFoundError:
-            lacks.insert(0, f"does not see {folder}")
-        except OSError as error:
-            lacks.insert(0, f"cannot write into {folder} ({error.strerror})")
-    return socket.gethostname(), lacks

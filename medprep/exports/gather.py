@@ -14,6 +14,7 @@ import numpy as np
 from medprep.errors import LabelError, OptionError, WorkspaceError
 from medprep.formats import nifti
 from medprep.organs import mirror_partners
+from medprep.places.paths import is_far
 from medprep.stages.split import role
 from medprep.volume import LabelMap
 from medprep.workspace.database import Artifact
@@ -253,6 +254,9 @@ def make_file(job: FileJob, folder: Path) -> None:
             "a file of the workspace is missing; run the stage that makes it again",
             path=job.source,
         )
+    if job.numbers is None and is_far(job.source):
+        target.write_bytes(job.source.read_bytes())
+        return
     if job.numbers is None:
         try:
             os.link(job.source, target)

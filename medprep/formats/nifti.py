@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from medprep.errors import FormatError, GeometryError
 from medprep.formats.nifti_header import OFFSET, Header, pack
 from medprep.geometry import Geometry
+from medprep.places.hand import at_hand
 from medprep.volume import LabelMap, Volume
 
 _LEVEL = 2
@@ -273,7 +274,8 @@ def _content(path: Path, *, head_only: bool = False, volume: int | None = None) 
     from isal import igzip, igzip_lib
 
     try:
-        with path.open("rb") as handle:
+        # Of a far file the whole is fetched at once.
+        with at_hand(() if head_only else (path,)), path.open("rb") as handle:
             packed = handle.read(2) == b"\x1f\x8b"
             size = handle.seek(0, os.SEEK_END)
             handle.seek(0)

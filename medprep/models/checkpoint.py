@@ -16,6 +16,7 @@ from medprep.errors import CheckpointError, MedprepError
 from medprep.interrupts import stops_later
 from medprep.models.layout import quickest
 from medprep.models.registry import build, config_of
+from medprep.places.hand import on_disk
 
 _ENTRY = "medprep"
 _UNFIT = (MedprepError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, IndexError)
@@ -44,7 +45,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     try:
         # What a signal raises within torch's reading of a shape comes out as a ValueError.
-        with stops_later(), safe_open(path, framework="pt") as file:
+        with on_disk(path) as local, stops_later(), safe_open(local, framework="pt") as file:
             record = json.loads((file.metadata() or {})[_ENTRY])
             return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
     except FileNotFoundError as error:

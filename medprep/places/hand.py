@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -43,6 +44,29 @@ def ahead(paths: Iterable[Path]) -> Iterator[Path]:
     while batch := list(islice(coming, REQUESTS)):
         with at_hand(batch):
             yield from batch
+
+
+@contextlib.contextmanager
+def on_disk(path: Path) -> Iterator[Path]:
+    """Give a local file with the same content, for who reads no other; gone after the block.
+
+    Raises
+    ------
+    OSError
+        If it cannot be fetched.
+    """
+    if not isinstance(path, FarPath):
+        yield path
+        return
+    from medprep.places.sending import new_folder
+
+    folder = new_folder()
+    try:
+        local = folder / path.name
+        local.write_bytes(path.read_bytes())
+        yield local
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def holds_any() -> bool:

@@ -40,7 +40,7 @@ class Refusal:
     passing: bool = False
 
 
-def refused(error: Exception, path: FarPath, kind: str) -> Refusal:
+def refused(error: Exception, path: FarPath, kind: str, *, writing: bool = False) -> Refusal:
     """Turn what a library raised into an error of ours."""
     where = _where(path, kind)
     said = " ".join(_words(error))
@@ -48,6 +48,9 @@ def refused(error: Exception, path: FarPath, kind: str) -> Refusal:
         hint = "; memory:// lives in one process: --jobs 1" if kind == "memory" else ""
         text = f"No such file or folder{hint}"
         return Refusal(FileNotFoundError(2, text, shown(str(path))))
+    wanted = (
+        "write (listing, reading, writing and deleting" if writing else "read (listing and reading"
+    )
     door = _DOORS.get(kind, "what its kind of storage wants")
     if _EXPIRED.search(said):
         text = f"the credentials for {where} have expired; get new ones and set {door}"
@@ -56,10 +59,7 @@ def refused(error: Exception, path: FarPath, kind: str) -> Refusal:
     elif _COLD.search(said):
         text = f"an object of {where} lies in an archive class; restore it first"
     elif isinstance(error, PermissionError) or _FORBIDDEN.search(said):
-        text = (
-            f"{where} does not let us read (listing and reading must be allowed); set {door}, or "
-            "ask who owns it"
-        )
+        text = f"{where} does not let us {wanted} must be allowed); set {door}, or ask who owns it"
     else:
         # Of other errors only the kind is said.
         text = f"{where} cannot be reached ({type(error).__name__}); see the network and the name"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from medprep.errors import AccessError, LibraryError
@@ -106,16 +108,38 @@ class Behind:
         """Give ``""``: it lies in no archive."""
         return ""
 
+    def put(self, local: Path, path: FarPath) -> None:
+        """Make a local file an object, whole."""
+        key = self._key(path)
+        self._ask(path, lambda: self._fs.put_file(str(local), key), writing=True)
+
+    def below(self, folder: FarPath) -> list[FarPath]:
+        """Give all files below a folder; none where there is none."""
+        key = self._key(folder)
+        try:
+            names = self._ask(folder, lambda: self._fs.find(key))
+        except FileNotFoundError:
+            return []
+        inside = (str(name) for name in names if str(name).startswith(f"{key}/"))
+        return [folder / name.removeprefix(f"{key}/") for name in inside]
+
+    def remove(self, path: FarPath) -> None:
+        """Remove a file, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            self._ask(path, lambda: self._fs.rm_file(self._key(path)), writing=True)
+
     def _key(self, path: FarPath) -> str:
         return str(self._fs._strip_protocol(str(path))).rstrip("/")
 
-    def _ask(self, path: FarPath, question: Callable[[], Answer]) -> Answer:
+    def _ask(
+        self, path: FarPath, question: Callable[[], Answer], *, writing: bool = False
+    ) -> Answer:
         """Ask; again where the answer was lost on the way."""
         for pause in (*_PAUSES_S, None):
             try:
                 return question()
             except Exception as error:  # each kind raises its own
-                told = refused(error, path, self.kind)
+                told = refused(error, path, self.kind, writing=writing)
                 # Not its cause: what libraries say may hold signatures and keys.
                 if pause is None or not told.passing:
                     raise told.error from None

@@ -187,8 +187,8 @@ def is_up_to_date(context: Context, known: Artifact | None, key: str) -> bool:
     """Tell whether what is recorded was made so, and its files are still there."""
     if known is None or known.key != key or context.overwrite:
         return False
-    root = context.workspace.layout.root
-    return all((root / name).exists() for name in known.files)
+    layout = context.workspace.layout
+    return all(layout.at(name).exists() for name in known.files)
 
 
 def run_cases(
@@ -228,7 +228,7 @@ def _todo(
 ) -> dict[str, CaseTask]:
     """Give the tasks that are not up to date, and note those that are."""
     todo: dict[str, CaseTask] = {}
-    present = Present(context.workspace.layout.root)
+    present = Present(context.workspace.layout.root, context.workspace.layout.far)
     recorded = Recorded(context.workspace.database, stage)
     for one in tasks:
         known = None if context.overwrite else recorded.of(one.subject)

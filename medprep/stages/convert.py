@@ -86,6 +86,11 @@ class Convert:
     def perform(self, context: Context) -> Summary:
         """Convert every case."""
         workspace = context.workspace
+        if self.shards and workspace.layout.far is not None:
+            raise OptionError(
+                "--shards and --artifacts exclude each other: shards are read in parts, from a "
+                "disk; leave --shards out, or work in a workspace without --artifacts"
+            )
         options = asdict(self)
         del options["shards"]  # the same volumes, with or without
         tasks = self._tasks(workspace, Keys("convert", _VERSION, options))

@@ -10,6 +10,7 @@ from medprep.errors import LeakError
 from medprep.files import AtomicFiles, csv_bytes, digest, write_bytes
 from medprep.folds import FOLDS
 from medprep.leaks import Fingerprint, Leak, find_leaks, fingerprint
+from medprep.places.hand import ahead
 from medprep.stages.base import (
     CaseResult,
     Context,
@@ -51,10 +52,9 @@ def find(context: Context) -> list[Leak]:
     known = workspace.database.artifacts(GATE).get("set")
     if known is not None and is_up_to_date(context, known, key):
         return [Leak(**one) for one in known.facts["leaks"]]
-    prints = {
-        name: Fingerprint.from_bytes(workspace.layout.fingerprint(name).read_bytes())
-        for name in group_of
-    }
+    paths = ahead(workspace.layout.fingerprint(name) for name in group_of)
+    read = (Fingerprint.from_bytes(path.read_bytes()) for path in paths)
+    prints = dict(zip(group_of, read, strict=True))
     leaks = find_leaks(prints, group_of)
     target = workspace.layout.root / "leaks.csv"
     write_bytes(target, _table(leaks, group_of))

@@ -16,6 +16,7 @@ from typing import Any
 from medprep.workspace import rows
 from medprep.workspace.database import Database, Input
 from medprep.workspace.in_order import InOrder
+from medprep.workspace.layout import OF_CASES
 
 _quoted = json.encoder.encode_basestring_ascii
 
@@ -84,15 +85,31 @@ class Recorded:
 
 
 class Present:
-    """Tell whether files of a workspace are there; a folder of many files is listed once."""
+    """Tell whether files of a workspace are there; a folder of many files is listed once.
 
-    def __init__(self, root: Path) -> None:
+    Parameters
+    ----------
+    root
+        Its folder.
+    far
+        Where files of single cases lie, if not there. Then a case counts as having its slices if
+        it has any: a request for each case of 10^5 would take longer than all else.
+    """
+
+    def __init__(self, root: Path, far: Path | None = None) -> None:
         self._root = str(root)
+        self._far = far
         self._listed: dict[str, frozenset[str]] = {}
 
     def has(self, names: Sequence[str]) -> bool:
         """Tell whether all are there."""
         for name in names:
+            if self._far is not None and name.startswith(OF_CASES):
+                # slices/<case>/images and labels: one listing of all cases
+                of_case = name.rpartition("/")[0] if name.startswith("slices/") else name
+                if not self._is_far(self._far, of_case):
+                    return False
+                continue
             folder, _, file = name.rpartition("/")
             if not folder or "/" in folder:  # in a folder of its own case
                 if not os.path.exists(f"{self._root}/{name}"):  # noqa: PTH110 - a Path costs more
@@ -100,6 +117,16 @@ class Present:
             elif file not in (self._listed.get(folder) or self._list(folder)):
                 return False
         return True
+
+    def _is_far(self, place: Path, name: str) -> bool:
+        folder, _, file = name.rpartition("/")
+        if folder not in self._listed:
+            try:
+                found = frozenset(one.name for one in (place / folder).iterdir())
+            except FileNotFoundError:
+                found = frozenset()
+            self._listed[folder] = found
+        return file in self._listed[folder]
 
     def _list(self, folder: str) -> frozenset[str]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from medprep.files import AtomicFiles
 from medprep.formats import nifti, png
 from medprep.formats.windowing import Window, to_8bit
 from medprep.inference.options import Axis, PredictorOptions
+from medprep.places.paths import is_far
 from medprep.reporting.text import counted
 from medprep.stages.base import (
     CaseResult,
@@ -83,6 +85,8 @@ class Predict:
         tasks, counts = self._tasks(context, run)
         # One process: the net itself uses all processors, and its numbers depend on how many.
         # On a cluster, a case to a process, as many threads in each as here: the same numbers.
+        if context.cluster is not None:
+            _send_weights(workspace.layout, run)
         summary = run_cases(context, "predict", tasks, _predict, jobs=1)
         summary.lines.extend([*run.notes(), *_who(run, counts)])
         unlabelled = [row.name for row in workspace.database.cases() if not row.labelled]
@@ -102,6 +106,7 @@ class Predict:
         counts = Counter[str]()
         found = []
         threads = None if context.cluster is None else _threads()
+        seen = workspace.layout if context.cluster is None else _seen_by_workers(workspace.layout)
         for row in workspace.database.cases():
             kind, nets = run.of(row)
             if row.name not in images or (self.cases == "held-out" and kind == "train"):
@@ -120,6 +125,7 @@ class Predict:
                 self.format,
                 run.names,
                 threads,
+                tuple(weights(seen, net.subject) for net in nets),
             )
             made = task(
                 "predict", _VERSION, f"{run.name}/{row.name}", inputs, self._changed(), payload
@@ -148,6 +154,21 @@ def weights(layout: Layout, net: str) -> Path:
     return layout.model(net) / "model.safetensors"
 
 
+def _seen_by_workers(layout: Layout) -> Layout:
+    """Give the layout by which workers find weights: they may not see the workspace's folder."""
+    return layout if layout.far is None else Layout(layout.far)
+
+
+def _send_weights(layout: Layout, run: Run) -> None:
+    """Lay a run's weights where workers see them, if that is elsewhere."""
+    seen = _seen_by_workers(layout)
+    for net in run.nets:
+        target = weights(seen, net.subject)
+        if is_far(target):
+            with AtomicFiles() as files:
+                shutil.copyfile(weights(layout, net.subject), files.file(target))
+
+
 def _who(run: Run, counts: Mapping[str, int]) -> list[str]:
     """Say which nets labelled what, where there are several."""
     if len(run.nets) == 1:
@@ -174,6 +195,7 @@ class _Payload:
     format: Format
     names: dict[int, str]
     threads: int | None
+    weights: tuple[Path, ...]
 
 
 def _threads() -> int:
@@ -189,7 +211,7 @@ def _predict(work: _Payload) -> CaseResult:
     layout, case, run = work.layout, work.case, work.run
     window = Window(**work.image["window"])
     volume = nifti.read(layout.image(case))
-    predictor = load_predictor([weights(layout, net) for net in work.nets], work.how)
+    predictor = load_predictor(work.weights, work.how)
     labels = predictor.predict(volume, (window.low, window.high))
     reference = nifti.read_labels(layout.labels(case)) if work.labelled else None
     targets = [layout.prediction(run, case), layout.prediction_pictures(run, case)]

@@ -264,7 +264,7 @@ def _open(options: Split, key: bytes) -> SourceSet:
 
 
 def _require_same_data(found: SourceSet, meta: dict[str, Any], earlier: list[CaseRow]) -> None:
-    if not meta:
+    if "preset" not in meta:
         return
     if meta["preset"] != found.preset:
         raise OtherDataError(

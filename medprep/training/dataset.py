@@ -15,6 +15,7 @@ from medprep.errors import TrainingError
 from medprep.formats import nifti, png
 from medprep.geometry import Geometry
 from medprep.models.scaling import Window
+from medprep.places.hand import ahead
 from medprep.training.cache import Packed, Store, Stored
 from medprep.training.online import SliceGrid
 from medprep.training.shards import Shard
@@ -207,8 +208,8 @@ def _in_shards(case: TrainingCase, store: Store) -> Decoded:
 
 
 def _slices(copies: AugmentedSlices, store: Store) -> Decoded:
-    pictures = np.stack([png.read(path) for path in copies.images])
-    labels = np.stack([png.read(path) for path in copies.labels])
+    pictures = np.stack([png.read(path) for path in ahead(copies.images)])
+    labels = np.stack([png.read(path) for path in ahead(copies.labels)])
     if pictures.shape != labels.shape:
         raise TrainingError(
             f"copies of {copies.case}: pictures of {pictures.shape} and labels of {labels.shape} "

@@ -146,16 +146,19 @@ class Database:
 
     def meta(self) -> dict[str, Any]:
         """Give what is known of the data set as a whole."""
-        found = self._rows(
-            "SELECT name, value FROM meta", make=lambda name, value: (name, json.loads(value))
-        )
-        return dict(found)
+        query = "SELECT name, value FROM meta"
+        return dict(self.each(query, make=lambda name, value: (name, json.loads(value))))
+
+    def put_meta(self, name: str, value: Any) -> None:
+        """Record ``artifacts``, a fact of the workspace itself, which a new split keeps."""
+        with self._changing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, json.dumps(value)))
 
     def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:
         """Replace the data set's facts and cases; what was made of vanished cases is forgotten."""
         facts = [(name, json.dumps(value, sort_keys=True)) for name, value in meta.items()]
         with self._changing() as db:
-            db.execute("DELETE FROM meta")
+            db.execute("DELETE FROM meta WHERE name <> 'artifacts'")
             db.execute("DELETE FROM cases")
             db.executemany("INSERT INTO meta VALUES (?, ?)", facts)
             db.executemany(

@@ -23,6 +23,8 @@
     predictions/<run>/<case>.nii.gz and <case>/NNN.png
     metrics/<run>.json .csv .md     of all folds also <name>-out-of-fold.json .csv .md
     private/                        mode 0700: source paths, id map, key, debug log
+
+What begins as `OF_CASES` lies behind a URL instead where the workspace has one.
 """
 
 from __future__ import annotations
@@ -30,12 +32,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from medprep.places.paths import is_far
+
+OF_CASES = (
+    "images/", "labels/", "cleaned/", "fingerprints/", "slices/", "augmented/", "predictions/",
+    "check/overlays/", "check/thumbnails/",
+)  # fmt: skip
+"""How names of files begin that belong to a single case."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one workspace; nothing is read or written here."""
+    """The paths of one workspace; nothing is read or written here.
+
+    Parameters
+    ----------
+    root
+        Its folder.
+    far
+        The place behind a URL where files of single cases lie; None: they lie in the folder.
+    """
 
     root: Path
+    far: Path | None = None
+
+    @property
+    def cases(self) -> Path:
+        """Where the files of single cases lie."""
+        return self.root if self.far is None else self.far
 
     @property
     def database(self) -> Path:
@@ -54,27 +78,27 @@ class Layout:
 
     def image(self, case: str) -> Path:
         """Give the picture of a case."""
-        return self.root / "images" / f"{case}.nii.gz"
+        return self.cases / "images" / f"{case}.nii.gz"
 
     def sidecar(self, case: str) -> Path:
         """Give the JSON that lets slices go back to the picture's grid."""
-        return self.root / "images" / f"{case}.json"
+        return self.cases / "images" / f"{case}.json"
 
     def labels(self, case: str) -> Path:
         """Give the organs of a case as extracted."""
-        return self.root / "labels" / f"{case}.nii.gz"
+        return self.cases / "labels" / f"{case}.nii.gz"
 
     def label_slices(self, case: str) -> Path:
         """Give the folder of a case's organs as extracted, slice by slice."""
-        return self.root / "labels" / case
+        return self.cases / "labels" / case
 
     def cleaned(self, case: str) -> Path:
         """Give the organs of a case as cleaned."""
-        return self.root / "cleaned" / f"{case}.nii.gz"
+        return self.cases / "cleaned" / f"{case}.nii.gz"
 
     def fingerprint(self, case: str) -> Path:
         """Give what the leak gate remembers of a case's slices."""
-        return self.root / "fingerprints" / f"{case}.npz"
+        return self.cases / "fingerprints" / f"{case}.npz"
 
     def shard_picture(self, case: str) -> Path:
         """Give the picture of a case in bricks."""
@@ -94,23 +118,23 @@ class Layout:
 
     def overlay(self, case: str) -> Path:
         """Give the picture of a case with its organs' outlines."""
-        return self.root / "check" / "overlays" / f"{case}.png"
+        return self.cases / "check" / "overlays" / f"{case}.png"
 
     def thumbnail(self, case: str) -> Path:
         """Give the same in small."""
-        return self.root / "check" / "thumbnails" / f"{case}.png"
+        return self.cases / "check" / "thumbnails" / f"{case}.png"
 
     def slice_images(self, case: str) -> Path:
         """Give the folder of a case's picture slices."""
-        return self.root / "slices" / case / "images"
+        return self.cases / "slices" / case / "images"
 
     def slice_labels(self, case: str) -> Path:
         """Give the folder of a case's label slices."""
-        return self.root / "slices" / case / "labels"
+        return self.cases / "slices" / case / "labels"
 
     def augmented(self, case: str) -> Path:
         """Give the folder of a case's augmented copies."""
-        return self.root / "augmented" / case
+        return self.cases / "augmented" / case
 
     @property
     def augmentation_preview(self) -> Path:
@@ -123,11 +147,11 @@ class Layout:
 
     def prediction(self, run: str, case: str) -> Path:
         """Give a predicted label map."""
-        return self.root / "predictions" / run / f"{case}.nii.gz"
+        return self.cases / "predictions" / run / f"{case}.nii.gz"
 
     def prediction_pictures(self, run: str, case: str) -> Path:
         """Give the folder of picture/reference/prediction triples."""
-        return self.root / "predictions" / run / case
+        return self.cases / "predictions" / run / case
 
     def metrics(self, run: str, ending: str) -> Path:
         """Give a table of scores, ``.json`` or ``.csv``."""
@@ -135,4 +159,8 @@ class Layout:
 
     def relative(self, path: Path) -> str:
         """Give a path inside the workspace as it is stored: with forward slashes."""
-        return path.relative_to(self.root).as_posix()
+        return path.relative_to(self.cases if is_far(path) else self.root).as_posix()
+
+    def at(self, name: str) -> Path:
+        """Give the path that `relative` gave the name of."""
+        return (self.cases if name.startswith(OF_CASES) else self.root) / name

@@ -11,6 +11,7 @@ from typing import Self
 from medprep.errors import WorkspaceError, WriteError
 from medprep.workspace.currency import Currency, fold_key
 from medprep.workspace.database import Artifact, Database
+from medprep.workspace.elsewhere import known_place, settle_place
 from medprep.workspace.layout import Layout
 from medprep.workspace.ledger import Ledger
 from medprep.workspace.lock import Lock
@@ -30,6 +31,8 @@ class Workspace:
         Look only: takes no lock and writes nothing.
     wait_s, break_lock
         As `medprep.workspace.lock.Lock` has them.
+    artifacts
+        URL where files of single cases shall lie; None: where they lie already, else in ``root``.
 
     Raises
     ------
@@ -38,9 +41,16 @@ class Workspace:
     """
 
     def __init__(
-        self, root: Path, *, readonly: bool = False, wait_s: float = 0, break_lock: bool = False
+        self,
+        root: Path,
+        *,
+        readonly: bool = False,
+        wait_s: float = 0,
+        break_lock: bool = False,
+        artifacts: str | None = None,
     ) -> None:
         self.layout = Layout(root)
+        self._wanted = artifacts
         self._readonly = readonly
         self._lock = Lock(root, wait_s=wait_s, force=break_lock)
         self._open = ExitStack()
@@ -59,12 +69,18 @@ class Workspace:
                 self._make_private()
             self.database = Database(self.layout.database, readonly=self._readonly)
             self._open.callback(self.database.close)
+            self.layout = Layout(root, self._place())
             if not self._readonly:
                 self._tidy()
         except BaseException:
             self._open.close()
             raise
         return self
+
+    def _place(self) -> Path | None:
+        if self._readonly:
+            return known_place(self.database)
+        return settle_place(self.database, self._wanted, self.layout.root)
 
     def _make_private(self) -> None:
         private = self.layout.private

@@ -13,7 +13,7 @@ import pytest
 from dask_box import DaskBox, dask_box, until
 
 from medprep.errors import LibraryError, OptionError, SchedulerError
-from medprep.execute import connecting, hand, map_cases
+from medprep.execute import connecting, hand, map_cases, visible
 from medprep.execute.connecting import connected
 from medprep.progress import Silent
 from medprep.version import VERSION
@@ -129,10 +129,10 @@ def test_what_a_worker_lacks(tmp_path: Path) -> None:
     probe = tmp_path / "probe"
     probe.write_text("x1")
     host = socket.gethostname()
-    assert hand.look(str(probe), "x1", (str(tmp_path),)) == (host, [])
-    assert hand.look("", "", ("/no/such",)) == (host, ["does not see /no/such"])
-    assert hand.look(str(probe), "x2", ())[1] == [f"sees another folder at {tmp_path}"]
-    assert hand.look(str(tmp_path / "none"), "x1", ())[1] == [f"does not see {tmp_path}"]
+    assert visible.look(str(probe), "x1", (str(tmp_path),)) == (host, [])
+    assert visible.look("", "", ("/no/such",)) == (host, ["does not see /no/such"])
+    assert visible.look(str(probe), "x2", ())[1] == [f"sees another folder at {tmp_path}"]
+    assert visible.look(str(tmp_path / "none"), "x1", ())[1] == [f"does not see {tmp_path}"]
     assert [one.name for one in tmp_path.iterdir()] == ["probe"]
 
 

@@ -35,4 +35,6 @@ def command(ctx: click.Context, line: bool) -> None:
         click.echo(f"FAILED {failure}")
     for score in found.scores:
         click.echo(score)
+    if found.artifacts is not None:
+        click.echo(f"files of single cases: {found.artifacts}")
     click.echo(f"repeat it by: {found.command}")
