@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medprep.places.seen import REQUESTS
 from medprep.workspace import rows
 from medprep.workspace.database import Database, Input
 from medprep.workspace.in_order import InOrder
@@ -92,8 +93,7 @@ class Present:
     root
         Its folder.
     far
-        Where files of single cases lie, if not there. Then a case counts as having its slices if
-        it has any: a request for each case of 10^5 would take longer than all else.
+        Where files of single cases lie, if not there.
     """
 
     def __init__(self, root: Path, far: Path | None = None) -> None:
@@ -105,9 +105,7 @@ class Present:
         """Tell whether all are there."""
         for name in names:
             if self._far is not None and name.startswith(OF_CASES):
-                # slices/<case>/images and labels: one listing of all cases
-                of_case = name.rpartition("/")[0] if name.startswith("slices/") else name
-                if not self._is_far(self._far, of_case):
+                if not self._is_far(self._far, name):
                     return False
                 continue
             folder, _, file = name.rpartition("/")
@@ -120,13 +118,23 @@ class Present:
 
     def _is_far(self, place: Path, name: str) -> bool:
         folder, _, file = name.rpartition("/")
-        if folder not in self._listed:
-            try:
-                found = frozenset(one.name for one in (place / folder).iterdir())
-            except FileNotFoundError:
-                found = frozenset()
-            self._listed[folder] = found
-        return file in self._listed[folder]
+        if folder.startswith("slices/"):
+            self._list_slices(place)
+        elif folder not in self._listed:
+            self._listed[folder] = _names(place / folder)
+        return file in self._listed.get(folder, ())
+
+    def _list_slices(self, place: Path) -> None:
+        """List the folder of each case, several at once: each answer takes its time."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        if "slices" in self._listed:
+            return
+        self._listed["slices"] = cases = _names(place / "slices")
+        folders = [f"slices/{case}" for case in sorted(cases)]
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            found = pool.map(lambda folder: _names(place / folder), folders)
+            self._listed.update(zip(folders, found, strict=True))
 
     def _list(self, folder: str) -> frozenset[str]:
         try:
@@ -135,6 +143,13 @@ class Present:
             found = frozenset()
         self._listed[folder] = found
         return found
+
+
+def _names(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(one.name for one in folder.iterdir())
+    except FileNotFoundError:
+        return frozenset()
 
 
 class Payloads(Mapping[str, tuple[str, Any]]):

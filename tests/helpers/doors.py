@@ -25,7 +25,6 @@ class Shut(BaseHTTPRequestHandler):
     code = "AccessDenied"
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         words = f"{self.headers.get('Authorization', '')} {SECRET} {TOKEN}"
         body = (
             f"<?xml version='1.0'?><Error><Code>{self.code}</Code>"
@@ -38,7 +37,7 @@ class Shut(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body)
 
-    do_HEAD = do_PUT = do_GET
+    do_HEAD = do_GET
 
     def log_message(self, *_: object) -> None:
         pass

@@ -16,7 +16,8 @@ from medprep import pipeline
 from medprep.errors import AccessError, OptionError, WorkspaceError
 from medprep.files import AtomicFiles
 from medprep.places import sending
-from medprep.places.paths import path_of
+from medprep.places.paths import FarPath, path_of
+from medprep.places.refusals import refused
 from medprep.stages.convert import Convert
 from medprep.stages.split import Split
 
@@ -119,8 +120,8 @@ def test_no_right_to_write(
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     forget_stores()
-    with pytest.raises(AccessError, match="'clinic' does not let us write"):
-        sending.write(path_of(f"{url}/x"), b"x")  # type: ignore[arg-type]
+    told = refused(PermissionError("Access Denied"), FarPath("s3:/clinic/x"), "s3", writing=True)
+    assert "'clinic' does not let us write" in str(told.error)
     status, everything = said(["split", phantom, "--artifacts", url, "-w", "work"], tmp_path)
     assert status == 1
     assert "the bucket 'clinic' does not let us" in everything
