@@ -55,9 +55,12 @@ def _files(folder: Path) -> list[Path]:
 def _each(tasks: Iterable[Any], work: Callable[[Any], None]) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(REQUESTS) as pool:
+    pool = ThreadPoolExecutor(REQUESTS)
+    try:
         for _ in pool.map(work, tasks):
             pass
+    finally:
+        pool.shutdown(cancel_futures=True)  # who was stopped does not send the rest
 
 
 def _put(local: Path, final: FarPath) -> None:
