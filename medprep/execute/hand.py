@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import socket
-import subprocess
+import subprocess  # nosec B404 - no shell, and no word of any input
 import sys
 import threading
 import time
@@ -194,7 +194,7 @@ class _Child:
         path = os.pathsep.join(filter(None, sys.path))
         # -P: the folder it works in holds no modules of ours.
         words = [sys.executable, "-P", "-c", START]
-        self.process = subprocess.Popen(  # noqa: S603 - our own words
+        self.process = subprocess.Popen(  # noqa: S603 - our own words  # nosec B603
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
