@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import socket
-import subprocess  # nosec B404 - no shell, and no word of any input
+import subprocess  # nosec B404
 import sys
 import threading
 import time
