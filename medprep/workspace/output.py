@@ -40,6 +40,7 @@ def held(folder: Path, private: Path, *, below: bool = False) -> Iterator[None]:
             remove_parts(folder, below=below)
             remove_parts(private, below=False)
             yield
+            remove_parts(folder, below=below)  # of workers on other machines that were killed
     finally:
         with contextlib.suppress(OSError):  # it holds something
             folder.rmdir()
