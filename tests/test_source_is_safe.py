@@ -21,8 +21,7 @@ FORBIDDEN = {
 }  # fmt: skip
 IMPORTS = {"yaml", "dill", "joblib", "marshal", "shelve", "telnetlib", "ftplib", "xml", "requests"}
 PICKLE = {
-    "medprep/execute/crew.py": "says of a result that it cannot be sent: PicklingError",
-    "medprep/execute/child.py": "the same, on a cluster",
+    "medprep/execute/failure.py": "says of a result that it cannot be sent: PicklingError",
     "medprep/models/foreign.py": "says of a file that it is refused: UnpicklingError",
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medprep.errors import OptionError
-from medprep.execute.failure import Failure, Result, Task, guarded
+from medprep.execute.failure import Failure, Result, Second, Task, guarded
 from medprep.execute.memory import fitting_jobs
 from medprep.interrupts import go_on
 from medprep.progress import Progress
@@ -126,6 +126,6 @@ def map_cases(
 
 
 __all__ = [
-    "Failure", "Result", "Task", "choose_jobs", "fitting_jobs", "map_cases", "usable_cpus",
-    "workers_at",
+    "Failure", "Result", "Second", "Task", "choose_jobs", "fitting_jobs", "map_cases",
+    "usable_cpus", "workers_at",
 ]  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -19,7 +18,8 @@ from multiprocessing.connection import Connection, Listener
 from typing import Any
 
 from medprep import drafts
-from medprep.execute.failure import Failure, guarded
+from medprep.execute.failure import UNSENDABLE, Failure, guarded, unsendable
+from medprep.execute.interrupts import leave
 from medprep.execute.memory import forget_peak
 
 START = "from medprep.execute.child import serve; serve()"
@@ -33,7 +33,7 @@ _LAST_WORDS_S = 1.0
 def serve() -> None:
     """Work until the worker hangs up: standard input ends, or the connection does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal that the worker was started in
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     key = os.read(0, 32)  # unbuffered: the lock of a buffer would outlive its thread
     with Listener(authkey=key) as listener:
         sys.stdout.write(json.dumps(listener.address) + "\n")
@@ -58,10 +58,9 @@ def _work(pipe: Connection[Any, Any]) -> None:
             kept.clear()
         try:
             pipe.send((outcome, kept))
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
+        except UNSENDABLE as error:
             drafts.drop(kept)
-            text = f"its result cannot be sent: {error}"
-            pipe.send((Failure("internal", text, None, traceback.format_exc()), []))
+            pipe.send((unsendable(error), []))
         except OSError:  # the worker has gone
             drafts.drop(kept)
             raise
@@ -76,11 +75,6 @@ def _outcome(pipe: Connection[Any, Any]) -> Any:
         text = f"the work cannot be loaded here: {type(error).__name__}: {error}"
         return Failure("internal", text, None, traceback.format_exc())
     return guarded(work, task)
-
-
-def _leave(number: int, _: object) -> None:
-    """End, but take back first what is half-written."""
-    raise SystemExit(128 + number)
 
 
 def _die_with_worker() -> None:

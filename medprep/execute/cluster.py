@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from medprep import drafts
 from medprep.errors import SchedulerError, WriteError
 from medprep.execute import hand, visible
-from medprep.execute.failure import Failure, Result, Task
+from medprep.execute.failure import Failure, Result, Second, Task
 from medprep.version import VERSION
 
 if TYPE_CHECKING:
@@ -52,16 +52,6 @@ class _Flight:
     at_once: int | None
     shunned: tuple[str, ...] = ()
     future: Any = None
-
-
-@dataclass(frozen=True)
-class _Unnumbered:
-    """Work that is not told its number; a class so that it can be pickled."""
-
-    work: Callable[[Any], Any]
-
-    def __call__(self, numbered: tuple[int, Any]) -> Any:
-        return self.work(numbered[1])
 
 
 class Cluster:
@@ -144,7 +134,7 @@ class Cluster:
         """Do the same, but yield in the order of the tasks: what comes too early waits here."""
         early: dict[int, tuple[Task, Result | Failure]] = {}
         following = 0
-        for (number, task), outcome in self.map(_Unnumbered(work), enumerate(tasks)):
+        for (number, task), outcome in self.map(Second(work), enumerate(tasks)):
             early[number] = task, outcome
             while following in early:
                 yield early.pop(following)

@@ -11,11 +11,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -23,8 +21,17 @@ from multiprocessing import connection
 from typing import Any
 
 from medprep.errors import WorkerError
-from medprep.execute.failure import Death, Failure, Result, Task, guarded, overdue
-from medprep.execute.interrupts import interrupts_later
+from medprep.execute.failure import (
+    UNSENDABLE,
+    Death,
+    Failure,
+    Result,
+    Task,
+    guarded,
+    overdue,
+    unsendable,
+)
+from medprep.execute.interrupts import interrupts_later, leave
 from medprep.execute.memory import forget_peak, peak_bytes
 
 _LAST_WORDS_S = 1.5
@@ -202,7 +209,7 @@ class _Crew:
 def _serve(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
     """Work tasks until an empty message or the end of the driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver stops its workers in order
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_driver, daemon=True).start()
@@ -213,14 +220,8 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
             outcome = guarded(work, *boxed)
             try:
                 pipe.send(outcome)
-            except (pickle.PicklingError, TypeError, AttributeError) as error:
-                text = f"its result cannot be sent: {error}"
-                pipe.send(Failure("internal", text, None, traceback.format_exc()))
-
-
-def _leave(number: int, _: object) -> None:
-    """End, but take back first what is half-written."""
-    raise SystemExit(128 + number)
+            except UNSENDABLE as error:
+                pipe.send(unsendable(error))
 
 
 def _die_with_driver() -> None:

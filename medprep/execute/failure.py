@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from medprep.errors import MedprepError
 from medprep.execute.memory import of_memory, peak_bytes
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+UNSENDABLE = (pickle.PicklingError, TypeError, AttributeError)
+"""What is raised of a result that cannot go to another process."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,22 @@ def guarded(work: Callable[[Task], Result], task: Task) -> Result | Failure:
         said = (error.strerror if isinstance(error, OSError) else None) or error
         text = f"unexpected {type(error).__name__}: {said}"
         return Failure("internal", text, None, traceback.format_exc())
+
+
+def unsendable(error: BaseException) -> Failure:
+    """Say of a result that it raised one of `UNSENDABLE`."""
+    text = f"its result cannot be sent: {error}"
+    return Failure("internal", text, None, traceback.format_exc())
+
+
+@dataclass(frozen=True)
+class Second:
+    """Work that is handed pairs, and told their second half only; a class: it can be pickled."""
+
+    work: Callable[[Any], Any]
+
+    def __call__(self, pair: tuple[Any, Any]) -> Any:  # noqa: D102
+        return self.work(pair[1])
 
 
 @dataclass(frozen=True)

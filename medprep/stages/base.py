@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from medprep.execute import Failure, Result, Task, choose_jobs, fitting_jobs, map_cases
+from medprep.execute import (
+    Failure,
+    Result,
+    Second,
+    Task,
+    choose_jobs,
+    fitting_jobs,
+    map_cases,
+)
 from medprep.progress import Progress
 from medprep.stages.memory import needed_bytes, picture_bytes
 from medprep.stages.pending import Keys, Payloads, Present, Recorded
@@ -207,7 +215,7 @@ def run_cases(
     database.forget(stage, list(todo))
     payloads = Payloads({subject: one.payload for subject, one in todo.items()})
     context.progress.start(stage, len(todo))
-    for (subject, _), outcome in context.work(stage, _Work(work), payloads, jobs=jobs):
+    for (subject, _), outcome in context.work(stage, Second(work), payloads, jobs=jobs):
         if isinstance(outcome, Failure):
             summary.failed[subject] = outcome
             database.put_failure(FailureRow(stage, subject, outcome.code, outcome.message))
@@ -238,16 +246,6 @@ def _todo(
             todo[one.subject] = one
     recorded.close()
     return todo
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The work of a task, without its subject; a class so that it can be pickled."""
-
-    work: Callable[[Any], CaseResult]
-
-    def __call__(self, named: tuple[str, Any]) -> CaseResult:
-        return self.work(named[1])
 
 
 def names_of(facts: Mapping[str, Any]) -> dict[int, str]:

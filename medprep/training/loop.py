@@ -105,9 +105,8 @@ def train(
 
         def settled_on() -> tuple[Settled, Preparation, dict[str, Any]]:
             found = Fingerprint.of(decoded)
-            return *settle(
-                options, device, found, organs, regions or {}, crew.count
-            ), found.to_dict()
+            given = (options, device, found, organs, regions or {}, crew.count)
+            return *settle(*given), found.to_dict()
 
         settled, preparation, told = crew.lead(settled_on)
         together = Together(folder, key, preparation, crew)
@@ -116,9 +115,6 @@ def train(
         order = _Order(
             samples, watched, organs, told, device, folder, key, progress, online, events, crew
         )
-        smaller = crew.agree(saved_patch(folder, key) if crew.leads else None)
-        if smaller is not None:
-            settled, preparation = _with_patch(settled, preparation, smaller)
         return _in_memory(order, settled, preparation)
 
 
@@ -159,7 +155,11 @@ class _Order:
 
 
 def _in_memory(order: _Order, settled: Settled, preparation: Preparation) -> TrainingResult:
-    """Train with the largest patch that the memory takes."""
+    """Train with the largest patch that the memory takes; a run that goes on knows it already."""
+    known = saved_patch(order.folder, order.key) if order.crew.leads else None
+    patch = order.crew.agree(known)
+    if patch is not None:
+        settled, preparation = _with_patch(settled, preparation, patch)
     while True:
         try:
             return _train(order, settled, preparation)
