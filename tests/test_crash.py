@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from same_bytes import differences, poison
-from stage_box import STAGES
+from stage_box import STAGES, outcome
 
 from medprep.workspace.lock import Lock
 
@@ -38,25 +38,15 @@ def stopped(self, work):
 crew._Worker.__init__ = stopped
 main(sys.argv[1:])
 """
-HELPERS = Path(__file__).parent / "helpers"
-
-
-def crash(box: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, str(HELPERS / "crash.py"), "--box", str(box), *words],
-        capture_output=True, text=True, check=False, timeout=1800,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
 
 
 def test_killed_at_random_moments(stage_box: Path) -> None:
-    said = crash(stage_box, "--kills", "5")
+    said = outcome("crash.py", stage_box, "--kills", "5")
     assert said.count("5 times SIGKILL of seed 1") == said.count(" 0 faults") == len(STAGES)
 
 
 def test_stopped_at_random_moments(stage_box: Path) -> None:
-    said = crash(stage_box, "--kills", "1", "--signal", "TERM", "--signal", "INT")
+    said = outcome("crash.py", stage_box, "--kills", "1", "--signal", "TERM", "--signal", "INT")
     assert said.count(" 0 faults") == 2 * len(STAGES)
 
 
@@ -64,7 +54,7 @@ def test_stopped_at_random_moments(stage_box: Path) -> None:
 @pytest.mark.parametrize("sent", ["KILL", "TERM", "INT"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_often(stage: str, sent: str, stage_box: Path) -> None:
-    crash(stage_box, "--kills", "50", "--stage", stage, "--signal", sent)
+    outcome("crash.py", stage_box, "--kills", "50", "--stage", stage, "--signal", sent)
 
 
 def test_the_harness_sees_other_bytes_records_and_remains(stage_box: Path, tmp_path: Path) -> None:

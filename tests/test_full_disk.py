@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from full_disk import can_mount
 from same_bytes import content, unfinished
-from stage_box import STAGES
+from stage_box import STAGES, outcome
 
 from medprep import pipeline
 from medprep.sources.phantom import make_chaos
@@ -24,34 +24,26 @@ from medprep.stages.extract import Extract
 from medprep.stages.split import Split
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, limits and mounts")
-HELPERS = Path(__file__).parent / "helpers"
-
-
-def fill(box: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, str(HELPERS / "full_disk.py"), "--box", str(box), *words],
-        capture_output=True, text=True, check=False, timeout=1800,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
 
 
 def test_files_kept_short_in_every_stage(stage_box: Path) -> None:
-    assert fill(stage_box, "--tries", "1").count("0 faults") == len(STAGES)
+    said = outcome("full_disk.py", stage_box, "--tries", "1")
+    assert said.count("0 faults") == len(STAGES)
 
 
 def test_a_small_disk_in_every_stage(stage_box: Path, tmp_path: Path) -> None:
     if not can_mount(tmp_path / "disk"):
         pytest.skip("only root may mount, and not everywhere")
-    assert fill(stage_box, "--tries", "1", "--disk").count("0 faults") == len(STAGES)
+    said = outcome("full_disk.py", stage_box, "--tries", "1", "--disk")
+    assert said.count("0 faults") == len(STAGES)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_often_too_little_room(stage: str, stage_box: Path, tmp_path: Path) -> None:
-    fill(stage_box, "--tries", "20", "--stage", stage)
+    outcome("full_disk.py", stage_box, "--tries", "20", "--stage", stage)
     if can_mount(tmp_path / "disk"):
-        fill(stage_box, "--tries", "20", "--stage", stage, "--disk")
+        outcome("full_disk.py", stage_box, "--tries", "20", "--stage", stage, "--disk")
 
 
 @pytest.fixture

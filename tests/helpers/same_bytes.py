@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 _RECORDS = {"medprep.sqlite", "debug.log"}
 """Hold times. Of a database, what it says is compared."""
@@ -25,6 +29,25 @@ def content(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in _RECORDS and path.suffix != ".jsonl"
     }
+
+
+def told_apart(found: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> str:
+    """Say how files given by name differ, pictures by their pixels too; or nothing."""
+    names = sorted(one for one in {*found, *wanted} if found.get(one) != wanted.get(one))
+    return "; ".join(f"{one} {_told(found.get(one), wanted.get(one))}" for one in names)
+
+
+def _told(found: bytes | None, wanted: bytes | None) -> str:
+    if found is None or wanted is None:
+        return "is missing" if found is None else "is too many"
+    said = f"has {len(found)} bytes instead of {len(wanted)}"
+    if not found.startswith(b"\x89PNG"):
+        return said
+    one, other = (np.asarray(Image.open(BytesIO(each)), float) for each in (found, wanted))
+    if one.shape != other.shape:
+        return f"{said}, {one.shape} pixels instead of {other.shape}"
+    unlike = abs(one - other)
+    return f"{said}, {np.count_nonzero(unlike)} pixels unlike by at most {unlike.max():g}"
 
 
 def records(folder: Path) -> dict[str, list[tuple[object, ...]]]:
