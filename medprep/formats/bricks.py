@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import FormatError
+from medprep.formats.deflate import packed
 
 BRICK = (4, 64, 64)
 """Flat, because nets of slices read these files too: `benchmarks/bench_shards.py`."""
 _MAGIC = b"MEDBRICK"
 _VERSION = 1
-_LEVEL = 1
 _LONGEST_HEAD = 1000
 _LARGEST_BRICK = 1 << 20
 _TYPES = ("uint8", "uint16", "int16", "float32")
@@ -51,8 +51,6 @@ def write(path: Path, array: NDArray[Any]) -> None:
     FormatError
         If it is of another type, or holds nothing.
     """
-    from isal import isal_zlib
-
     if array.ndim != 3 or array.size == 0 or str(array.dtype) not in _TYPES:
         raise FormatError(
             f"an array of {array.dtype} and shape {array.shape}; wanted are three axes of "
@@ -71,7 +69,7 @@ def write(path: Path, array: NDArray[Any]) -> None:
             voxels = np.ascontiguousarray(array[inner], array.dtype.newbyteorder("<"))
             size = 0
             if voxels.view(np.uint8).any():  # bits, not values: -0.0 is another zero
-                size = file.write(isal_zlib.compress(voxels.data.cast("B"), _LEVEL))
+                size = file.write(packed(voxels.data.cast("B")))
             ends.append(ends[-1] + size)
         file.seek(table)
         file.write(np.asarray(ends, "<u8").tobytes())

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from medprep.errors import FormatError, GeometryError
+from medprep.formats.deflate import HEAD
 from medprep.formats.nifti_header import OFFSET, Header, pack
 from medprep.geometry import Geometry
 from medprep.places.hand import at_hand
@@ -85,7 +86,9 @@ class NiftiWriter:
 
     def __enter__(self) -> Self:
         self._file = self._stack.enter_context(self._open())
-        self._file.write(self._header)
+        self._file.write(self._header[:HEAD])
+        self._file.flush()  # else the bytes would not follow from the content alone
+        self._file.write(self._header[HEAD:])
         return self
 
     def _open(self) -> BinaryIO:

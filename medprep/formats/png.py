@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from medprep.colours import Colour, palette_of
 from medprep.errors import FormatError
+from medprep.formats.deflate import packed
 from medprep.opencv import load_cv2
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -235,8 +236,6 @@ def _encode(
     kind: int,
     palette: bytes = b"",
 ) -> bytes:
-    from isal import isal_zlib
-
     rows, columns = pixels.shape[:2]
     raw = np.ascontiguousarray(pixels).view(np.uint8).reshape(rows, -1)
     filtered = np.empty((rows, raw.shape[1] + 1), np.uint8)
@@ -248,7 +247,7 @@ def _encode(
         filtered[:1, 1:] = raw[:1]
         np.subtract(raw[1:], raw[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", columns, rows, depth, kind, 0, 0, 0)
-    body = isal_zlib.compress(filtered, 1)
+    body = packed(filtered.data.cast("B"))
     return (
         _SIGNATURE
         + _chunk(b"IHDR", header)
