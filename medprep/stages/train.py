@@ -18,6 +18,7 @@ from medprep.stages.run_names import require_free_names
 from medprep.stages.split import role
 from medprep.stages.tables import read_log
 from medprep.stages.train_cases import Cases
+from medprep.stages.train_keys import as_asked, as_made
 from medprep.stages.train_told import told
 from medprep.stages.train_words import setting, settings_of, sides
 from medprep.training.events import Events, events_of_log, require_tensorboard
@@ -195,7 +196,7 @@ class Train:
         made = task("train", _VERSION, run, cases.inputs, settings, None)
         summary = Summary("train")
         known = workspace.database.artifacts("train").get(run)
-        if is_up_to_date(context, known, made.key):
+        if is_up_to_date(context, as_asked(known), made.key):
             if self.tensorboard:
                 events_of_log(workspace.layout.model(run))
             summary.kept.append(run)
@@ -216,7 +217,8 @@ class Train:
         began = contamination(asdict(result), str(workspace.require_split()["preset"]))
         said = {"leaks": leaks, "contamination": began}
         summary.facts = _facts(self, cases, result) | said
-        workspace.database.put(Artifact("train", run, made.key, made.inputs, files, summary.facts))
+        net = Artifact("train", run, made.key, made.inputs, files, summary.facts)
+        workspace.database.put(as_made(net, folder))
         summary.made.append(run)
         summary.lines.extend(filter(None, said.values()))
         summary.lines.extend(told(cases, result, online))
