@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,11 @@ from medprep.models.folding import fold
 from medprep.models.layout import quickest
 from medprep.models.mirroring import mirrored_channels
 from medprep.models.preparation import Preparation
+from medprep.models.resampling import Shape
 from medprep.models.scaling import Scaling, Window
 from medprep.models.windows import Manner, Seen, predict_together
 from medprep.volume import Volume
 
-_ALIKE = 0.05
-"""Spacings of an ensemble's nets may differ by this share; all are then shown the first one's."""
 _SIDES = ("L", "R")
 
 
@@ -35,7 +33,8 @@ class Predictor:
     Parameters
     ----------
     paths
-        A ``model.safetensors``, or several: an ensemble, whose probabilities are averaged.
+        A ``model.safetensors``, or several: an ensemble, whose probabilities are averaged. Each
+        sees a volume on its own spacing; labels are decided on the first one's grid.
     options
         How.
 
@@ -55,8 +54,8 @@ class Predictor:
         loaded = [_load(path, self._device) for path in paths]
         self._nets = [net for net, _, _ in loaded]
         self.records = [record for _, _, record in loaded]
-        preparations = [preparation for _, preparation, _ in loaded]
-        self.preparations = _on_one_grid(preparations, paths)
+        self.preparations = [preparation for _, preparation, _ in loaded]
+        _require_alike(self.preparations, paths)
         self._options = options
         if "slices" in options.mirror and any(one.dimensions == 2 for one in self.preparations):
             raise OptionError("--mirror slices: a net for slices sees nothing across them")
@@ -121,16 +120,16 @@ class Predictor:
         grid = volumes[0].geometry
         for volume in volumes[1:]:
             grid.require_same(volume.geometry)
-        arrays: dict[tuple[Scaling, ...], NDArray[np.float32]] = {}
-        for preparation in self.preparations:
-            if preparation.scalings not in arrays:
-                arrays[preparation.scalings] = preparation.to_net(
+        arrays: dict[tuple[tuple[Scaling, ...], Shape], NDArray[np.float32]] = {}
+        seen = []
+        for net, preparation in zip(self._nets, self.preparations, strict=True):
+            shape = preparation.shape_in_net(grid.shape, grid.spacing_mm)
+            alike = (preparation.scalings, shape)
+            if alike not in arrays:
+                arrays[alike] = preparation.to_net(
                     [volume.array for volume in volumes], grid.spacing_mm, _each(windows)
                 )
-        seen = [
-            Seen(net, arrays[preparation.scalings], preparation)
-            for net, preparation in zip(self._nets, self.preparations, strict=True)
-        ]
+            seen.append(Seen(net, arrays[alike], preparation))
         labels = predict_together(seen, self._device, self._manner(grid.orientation))
         return self.preparations[0].to_grid(labels, grid.shape)
 
@@ -206,8 +205,8 @@ def _load(path: Path, device: torch.device) -> tuple[torch.nn.Module, Preparatio
     return net, preparation, record
 
 
-def _on_one_grid(preparations: list[Preparation], paths: Sequence[Path]) -> list[Preparation]:
-    """Refuse nets that cannot answer together; show all of them the first one's spacing."""
+def _require_alike(preparations: Sequence[Preparation], paths: Sequence[Path]) -> None:
+    """Refuse nets that cannot answer together."""
     first = preparations[0]
     for own, path in zip(preparations, paths, strict=True):
         if own.targets != first.targets or len(own.scalings) != len(first.scalings):
@@ -218,30 +217,6 @@ def _on_one_grid(preparations: list[Preparation], paths: Sequence[Path]) -> list
                 "is of nets for the same",
                 path=path,
             )
-        if _differ(own, first):
-            raise CheckpointError(
-                f"this net sees {_told(own)}, the first one {_told(first)}; train the nets of an "
-                "ensemble with one --spacing",
-                path=path,
-            )
-    return [replace(own, spacing_mm=first.spacing_mm) for own in preparations]
-
-
-def _differ(own: Preparation, first: Preparation) -> bool:
-    """Tell whether two nets would see a volume on grids that differ by more than a little."""
-    if own.spacing_mm is None or first.spacing_mm is None:
-        return own.spacing_mm is not first.spacing_mm
-    pairs = zip(own.spacing_mm, first.spacing_mm, strict=True)
-    return own.dimensions != first.dimensions or any(abs(a / b - 1) > _ALIKE for a, b in pairs)
-
-
-def _told(preparation: Preparation) -> str:
-    spacing = preparation.spacing_mm
-    what = "slices" if preparation.dimensions == 2 else "volumes"
-    size = (
-        "their own size" if spacing is None else f"{' x '.join(f'{one:g}' for one in spacing)} mm"
-    )
-    return f"{what} of voxels of {size}"
 
 
 def _each(windows: Window | Sequence[Window] | None) -> Sequence[Window]:

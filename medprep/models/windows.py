@@ -16,21 +16,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medprep.errors import OptionError
+from medprep.models.averaging import mean, on_grid, probabilities, rows_under
 from medprep.models.blending import OVERLAP, Rows, slide
 from medprep.models.layout import quickest
 from medprep.models.mirroring import Answer, mirrored, mirrored_channels
 from medprep.models.preparation import Preparation
-from medprep.models.targets import Targets
+from medprep.models.resampling import Shape
 
 PIXELS_AT_ONCE = 2 * 256 * 256
 """So many pixels go through a net together when it predicts: bounds the memory."""
 
 LOGIT_BYTES = 1 << 29
 """So much memory the logits of a volume take at most while windows are blended, for each net. Only
-a band of one row and the depth of a window is never made smaller."""
+a band of one row and the depth of a window is never made smaller, and a net on another grid than
+the first one's holds up to two rows more."""
 
 _FLOAT_BYTES = 4
-_EVEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,12 @@ class Seen:
     net: nn.Module
     array: NDArray[np.float32]
     preparation: Preparation
+
+    @property
+    def shape(self) -> Shape:
+        """Slices, rows and columns."""
+        _, slices, rows, columns = self.array.shape
+        return slices, rows, columns
 
     def planes(self, device: torch.device, manner: Manner, rows: Rows) -> Iterator[Tensor]:
         """Yield the logits (K, n, rows, columns) of some planes after the other.
@@ -189,7 +196,8 @@ def predict_together(
     Parameters
     ----------
     seen
-        The same volume on one grid, by nets with the same targets.
+        The same volume, by nets with the same targets, each on the grid that its preparation
+        wants; probabilities are brought linearly onto the first one's.
     device
         Where they are.
     manner
@@ -198,44 +206,40 @@ def predict_together(
     Returns
     -------
     ndarray
-        ``[slice, row, column]``, on that grid.
+        ``[slice, row, column]``, on the first one's grid.
 
     Raises
     ------
     OptionError
         If an axis cannot be mirrored.
     """
-    targets = seen[0].preparation.targets
-    slices, rows, columns = seen[0].array.shape[1:]
-    labels = np.empty((slices, rows, columns), np.uint8)
+    targets, (_, rows, _) = seen[0].preparation.targets, seen[0].shape
+    labels = np.empty(seen[0].shape, np.uint8)
     bands = max(one.bands(manner.logit_bytes) for one in seen)
     many = math.ceil(rows / bands)
     for first in range(0, rows, many):
         band = (first, min(first + many, rows))
-        streams = [one.planes(device, manner, band) for one in seen]
         place = 0
-        for planes in streams[0] if len(seen) == 1 else _mean(streams, targets):
+        for planes in _answers(seen, device, manner, band):
             end = place + planes.shape[1]
             labels[place:end, slice(*band)] = targets.decode(planes.cpu().numpy())
             place = end
     return labels
 
 
-def _mean(streams: Sequence[Iterator[Tensor]], targets: Targets) -> Iterator[Tensor]:
-    """Yield the mean probabilities of several nets, as `Targets.decode` takes them."""
-    held: list[Tensor | None] = [None] * len(streams)
-    while True:
-        for place, stream in enumerate(streams):
-            if held[place] is None:
-                planes = next(stream, None)
-                if planes is None:
-                    return
-                held[place] = planes.softmax(0) if targets.exclusive else planes.sigmoid()
-        ready = [one for one in held if one is not None]
-        many = min(one.shape[1] for one in ready)
-        mean = torch.stack([one[:, :many] for one in ready]).mean(0)
-        yield mean if targets.exclusive else mean - _EVEN
-        held = [one[:, many:] if one.shape[1] > many else None for one in ready]
+def _answers(
+    seen: Sequence[Seen], device: torch.device, manner: Manner, band: Rows
+) -> Iterator[Tensor]:
+    """Yield some planes after the other, as `Targets.decode` takes them."""
+    if len(seen) == 1:
+        return seen[0].planes(device, manner, band)
+    targets, shape = seen[0].preparation.targets, seen[0].shape
+    streams = []
+    for one in seen:
+        rows = rows_under(band, one.shape, shape)
+        found = probabilities(one.planes(device, manner, rows), targets)
+        streams.append(found if one.shape == shape else on_grid(found, one.shape, shape, band))
+    return mean(streams, targets)
 
 
 def _together(sides: Sequence[int]) -> int:

@@ -195,6 +195,7 @@ def _record(
             content = hashlib.file_digest(file, "sha256").hexdigest()
         models.append({"model": one["model"], "sha256": content})
     said = "; ".join(dict.fromkeys(filter(None, map(contamination, known))))
+    grids = {one.spacing_mm for one in predictor.preparations}
     return {
         "labels": {str(label): name for label, name in predictor.organs.items()},
         "models": models,
@@ -204,6 +205,7 @@ def _record(
         **asdict(options.policy),
         # Only where there is something: predictions from before stay those of the same nets.
         **({"contamination": said} if said else {}),
+        **({"grids": "own"} if len(grids) > 1 else {}),
     }
 
 

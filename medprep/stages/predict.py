@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -30,6 +30,7 @@ from medprep.stages.base import (
     task,
 )
 from medprep.stages.runs import Run, find_run
+from medprep.workspace.database import Artifact
 from medprep.workspace.layout import Layout
 
 Format = Literal["nifti", "png"]
@@ -127,9 +128,8 @@ class Predict:
                 threads,
                 tuple(weights(seen, net.subject) for net in nets),
             )
-            made = task(
-                "predict", _VERSION, f"{run.name}/{row.name}", inputs, self._changed(), payload
-            )
+            options = self._changed() | _grids(nets)
+            made = task("predict", _VERSION, f"{run.name}/{row.name}", inputs, options, payload)
             found.append((payload.nets, made))
             counts[kind] += 1
         order = {net.subject: place for place, net in enumerate(run.nets)}
@@ -147,6 +147,12 @@ class Predict:
         from medprep.inference.predict import load_predictor
 
         return load_predictor(weights(layout, run.nets[0].subject), self._how()).notes
+
+
+def _grids(nets: Sequence[Artifact]) -> dict[str, Any]:
+    """Tell nets of different spacings, whose grids an earlier version took for the first one's."""
+    spacings = [net.facts.get("resolved", {}).get("spacing_mm") for net in nets]
+    return {} if all(one == spacings[0] for one in spacings) else {"grids": "own"}
 
 
 def weights(layout: Layout, net: str) -> Path:
