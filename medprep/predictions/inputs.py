@@ -151,17 +151,24 @@ def _cases(
 ) -> tuple[list[Case], dict[str, Failure]]:
     """Put the channels of a case together, and name the cases."""
     groups: dict[tuple[str, ...], dict[int, Path]] = defaultdict(dict)
+    twice: dict[tuple[str, ...], Failure] = {}
     for path, parts in found:
         numbered = _CHANNEL.fullmatch(parts[-1])
         channel = 0 if numbered is None else int(numbered[2])
         if numbered is None or (channels == 1 and channel):
-            groups[parts][0] = path
+            own, channel = parts, 0
         else:
-            groups[(*parts[:-1], numbered[1])][channel] = path
+            own = (*parts[:-1], numbered[1])
+        other = groups[own].setdefault(channel, path)
+        if other != path:
+            why = f"{other.name} and {path.name} would both be this case: take one of them away"
+            twice[own] = Failure("source", why, str(path))
     cases, failed = [], {}
     for name, parts in _named(list(groups)):
         files = groups[parts]
-        if sorted(files) == list(range(channels)):
+        if parts in twice:
+            failed[name] = twice[parts]
+        elif sorted(files) == list(range(channels)):
             cases.append(Case(name, None, tuple(files[channel] for channel in range(channels))))
         else:
             have = ", ".join(f"_{channel:04d}" for channel in sorted(files))

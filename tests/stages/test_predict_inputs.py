@@ -110,6 +110,26 @@ def test_channels_of_a_case_go_together(tmp_path: Path) -> None:
     assert {"a", "a_0001", "b_0001"} < {one.name for one in plain.made}
 
 
+def test_files_that_would_be_one_case_are_refused_by_name(tmp_path: Path, weights: Path) -> None:
+    for name in ("a.nii", "a.nii.gz", "b.nii.gz", "b_0000.nii.gz", "c_0000.nii", "c_0000.nii.gz"):
+        add_nifti(tmp_path / "in" / name)
+    add_nifti(tmp_path / "in" / "d.nii.gz")
+    outcome = run(tmp_path / "in", tmp_path / "out", weights)
+    assert [one.name for one in outcome.made] == ["d"]
+    assert outcome.exit_code == 8
+    said = {name: failure.message for name, failure in outcome.failed.items()}
+    assert set(said) == {"a", "b", "c"}
+    assert "a.nii and a.nii.gz" in said["a"]
+    assert "b.nii.gz and b_0000.nii.gz" in said["b"]
+    assert "c_0000.nii and c_0000.nii.gz" in said["c"]
+    two = saved(tmp_path / "two", solid(channels=2))
+    add_nifti(tmp_path / "in" / "b_0001.nii.gz")
+    said = {
+        name: one.message for name, one in run(tmp_path / "in", tmp_path / "2", two).failed.items()
+    }
+    assert "b.nii.gz and b_0000.nii.gz" in said["b"]
+
+
 def test_looking_writes_nothing(tmp_path: Path, weights: Path) -> None:
     add_series(tmp_path / "in" / "d", "Smith", 3)
     add_nifti(tmp_path / "in" / "a.nii.gz")
