@@ -150,9 +150,11 @@ def predict_folder(
             )
         names = Targets(options.format, output, predictor.organs)
         with held(output, options.private, below=options.format == "chaos"):
-            _require_same(options, record, overwrite)  # nobody else can change it now
+            anew = _require_same(options, record, overwrite)  # nobody else can change it now
             todo, kept = _sorted(options, found, names, failed, overwrite)
             if todo:
+                # First: stopped in between, labels must not be taken for those of the record.
+                names.remove([*todo, *(Case(name, None) for name in failed)] if anew else ())
                 write_bytes(output / _RECORD, json_bytes(record))
                 if found.tree.volumes:
                     save_key(options.private, _key(options))
@@ -209,22 +211,23 @@ def _record(
     }
 
 
-def _require_same(options: PredictFolder, record: dict[str, Any], overwrite: bool) -> None:
-    """Refuse to add to what other nets or options made."""
+def _require_same(options: PredictFolder, record: dict[str, Any], overwrite: bool) -> bool:
+    """Refuse to add to what other nets or options made; True where that is to be made anew."""
     path = Path(options.output, _RECORD)
-    if overwrite or not path.exists():
-        return
+    if not path.exists():
+        return overwrite
     try:
         there = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         there = {}
     differ = sorted(name for name in record if there.get(name) != record[name])
-    if differ:
+    if differ and not overwrite:
         raise WriteError(
             f"here are predictions made otherwise ({', '.join(differ)}); give another --output, or "
             "--overwrite to make all anew",
             path=path,
         )
+    return bool(differ)
 
 
 def _sorted(

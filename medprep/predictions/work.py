@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medprep import drafts
 from medprep.colours import colours_of
 from medprep.dicom.series import read_plan
-from medprep.errors import MedprepError
+from medprep.errors import LabelError, MedprepError
 from medprep.evaluations.greys import voxels_by_level
-from medprep.files import AtomicFiles
+from medprep.exports.chaos import GREY
+from medprep.files import PART, AtomicFiles
 from medprep.formats import nifti, png
 from medprep.formats.windowing import choose_window
 from medprep.geometry import Geometry
@@ -21,6 +27,7 @@ from medprep.predictions import chaos
 from medprep.predictions.inputs import Case
 from medprep.predictions.nets import Nets
 from medprep.predictions.options import FolderFormat
+from medprep.room import unwritten
 from medprep.volume import Volume
 
 
@@ -76,6 +83,16 @@ class Targets:
             return [self.output / name for name in chaos.targets_of(case, self.names)]
         return [self.output / (case.name + (".nii.gz" if self.format == "nifti" else ""))]
 
+    def remove(self, cases: Iterable[Case]) -> None:
+        """Delete what there is of cases, in any format: other nets or options made it."""
+        # Of a submission all tasks: it may have been made of more organs.
+        every = dict(enumerate(GREY, 1))
+        forms = [Targets(form, self.output, every) for form in get_args(FolderFormat)]
+        for form, case in product(forms, cases):
+            with suppress(LabelError):  # it has no place in a submission
+                for path in form._paths(case):
+                    _remove(path)
+
     def check(self, case: Case) -> None:
         """Refuse a case that has no place, before it is labelled."""
         self._paths(case)
@@ -94,6 +111,18 @@ class Targets:
             target = files.file(paths[0])
             with nifti.NiftiWriter(target, geometry, labels.dtype, sheared=True) as out:
                 out.write(labels)
+
+
+def _remove(path: Path) -> None:
+    """Delete a file, or a folder that holds slices alone; none is ever seen half deleted."""
+    try:
+        if path.is_dir():
+            if any(one.suffix != ".png" for one in path.iterdir()):
+                return  # somebody else's
+            path = path.replace(path.with_name(f".{path.name}.{os.getpid()}{PART}"))
+        drafts.remove(path)
+    except OSError as error:
+        raise unwritten(error, path) from error
 
 
 def label_case(nets: Nets, window: str, targets: Targets, case: Case) -> Made:

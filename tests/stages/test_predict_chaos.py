@@ -70,6 +70,20 @@ def test_the_liver_of_ct_is_task_2(tmp_path: Path) -> None:
     assert set(np.unique(stack(tmp_path / "out/Task2/CT/12/Results"))) <= {0, 63}
 
 
+def test_nets_of_fewer_organs_leave_no_task_of_those_before(tmp_path: Path) -> None:
+    four = saved(tmp_path / "four", solid(targets=FOUR))
+    liver = saved(tmp_path / "liver", solid(targets=Targets({1: "liver"})))
+    add(tmp_path / "in" / "MR" / "7" / "T2SPIR" / "DICOM_anon", 1)
+    run(tmp_path / "in", tmp_path / "out", four)
+    assert list((tmp_path / "out" / "Task5").rglob("*.png"))
+    options = PredictFolder(
+        str(tmp_path / "in"), str(tmp_path / "out"), None, (str(liver),), "chaos", "cpu"
+    )
+    assert predict_folder(options, overwrite=True).exit_code == 0
+    assert list((tmp_path / "out" / "Task3").rglob("*.png"))
+    assert not list((tmp_path / "out" / "Task5").rglob("*.png"))
+
+
 def test_of_two_phases_the_first(tmp_path: Path) -> None:
     weights = saved(tmp_path / "net", solid(targets=FOUR))
     place = tmp_path / "in" / "MR" / "3" / "T1DUAL" / "DICOM_anon"

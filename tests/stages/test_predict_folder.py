@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -28,6 +29,7 @@ from medprep.errors import (
 )
 from medprep.formats import nifti
 from medprep.inference.predict import load_predictor
+from medprep.predictions import work
 from medprep.predictions.run import predict_folder
 from medprep.trees.options import ConvertTree
 from medprep.trees.run import convert_tree
@@ -145,6 +147,43 @@ def test_predictions_of_another_net_are_not_mixed_in(tmp_path: Path, weights: Pa
     record = json.loads((tmp_path / "out" / "prediction.json").read_text())
     assert record["labels"] == {"1": "liver", "2": "spleen"}
     assert len(record["models"][0]["sha256"]) == 64
+
+
+@pytest.mark.parametrize("before", ["nifti", "png"])
+def test_a_stopped_run_leaves_no_labels_of_the_nets_before(
+    tmp_path: Path, weights: Path, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, source, out = saved(tmp_path / "other", solid(), seed=5), tmp_path / "in", tmp_path / "o"
+    for number in range(3):
+        add_nifti(source / f"c{number}.nii.gz", number)
+    run(source, out, weights, format=before)
+    label = work.label_case
+
+    def stopped(*others: Any) -> work.Made:
+        if others[-1].name == "c1":
+            raise KeyboardInterrupt
+        return label(*others)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("medprep.predictions.run.label_case", stopped)
+        predict_folder(asked(source, out, other), overwrite=True)
+    assert run(source, out, other).exit_code == 0
+    run(source, tmp_path / "whole", other)
+    for path in (tmp_path / "whole").iterdir():
+        assert (out / path.name).read_bytes() == path.read_bytes()
+    assert not run(source, out, other, format="png").kept
+
+
+def test_what_is_no_label_stays(tmp_path: Path, weights: Path) -> None:
+    """A case may be called as the folder of the key is."""
+    other, source, out = saved(tmp_path / "other", solid(), seed=5), tmp_path / "in", tmp_path / "o"
+    add_nifti(source / "private.nii.gz")
+    add_series(source / "d", "Smith", 3)
+    run(source, out, weights)
+    key = (out / "private" / "id-key").read_bytes()
+    anew = predict_folder(asked(source, out, other), overwrite=True)
+    assert len(anew.made) == 2
+    assert (out / "private" / "id-key").read_bytes() == key
 
 
 def test_png_slices_hold_the_labels(tmp_path: Path, weights: Path) -> None:
