@@ -23,7 +23,7 @@ from medprep.confidentiality.elements import (
 )
 from medprep.confidentiality.secrets import replaced_uid
 from medprep.confidentiality.table import Action, Decision, Profile
-from medprep.confidentiality.words import imaging_words, tells
+from medprep.confidentiality.words import imaging_words, tells, tells_term
 
 _PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
 _PIXEL_DATA = 0x7FE00010
@@ -196,7 +196,8 @@ class Cleaner:
             return has_form(value, vr) and value.casefold() not in _long(self.named)
         if vr == "CS" and not has_form(value, vr):
             return imaging_words(value, self.named, _LONGEST_TEXT) == value
-        return has_form(value, vr) and not tells(value, self.named)
+        told = tells_term if vr == "CS" else tells
+        return has_form(value, vr) and not told(value, self.named)
 
     def _note(self, tag: int, decision: Decision) -> None:
         group, element = tag >> 16, tag & 0xFFFF

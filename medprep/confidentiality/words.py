@@ -21,6 +21,13 @@ _WHOLE = re.compile(
     re.ASCII,
 )
 _SHORTEST, _SHORTEST_INSIDE = 2, 4
+_PHOTOMETRIC = frozenset(
+    (
+        "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "YBR_FULL",
+        "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB",
+    )
+)  # fmt: skip
+"""What pixels may mean (PS3.3 C.7.6.3.1.2): without it nobody can read them."""
 
 
 @lru_cache(maxsize=1)
@@ -64,3 +71,23 @@ def tells(text: str, named: frozenset[str]) -> bool:
     lower = text.casefold()
     own = {word.casefold() for word in _WORD.findall(text)}
     return any(word in own or (len(word) >= _SHORTEST_INSIDE and word in lower) for word in named)
+
+
+def tells_term(term: str, named: frozenset[str]) -> bool:
+    """Tell whether a coded string holds one of the words: by itself, or joined to others of them.
+
+    Inside a term of the standard it is none: Mary is not in PRIMARY. What has a digit is an id and
+    is found inside words, too.
+    """
+    if term in _PHOTOMETRIC:
+        return False
+    lower = term.casefold()
+    names = sorted((one for one in named if not one.isdecimal()), key=len, reverse=True)
+    for word in _WORD.findall(lower):
+        left = word
+        for one in names:
+            left = left.replace(one, " ")
+        if word in named or (left != word and not left.strip(" 0123456789")):
+            return True
+    ids = (one for one in named if len(one) >= _SHORTEST_INSIDE and not one.isalpha())
+    return any(one in lower for one in ids)

@@ -6,17 +6,17 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from medprep.confidentiality.clean import Account, Cleaner
+from medprep.confidentiality.elements import dummy_of, texts_of, vr_of
 from medprep.confidentiality.identity import Identity, words_that_name
 from medprep.confidentiality.pictures import strip
 from medprep.confidentiality.secrets import days_earlier, file_name
 from medprep.confidentiality.suspicions import suspicions
 from medprep.confidentiality.table import EDITION, Profile
-from medprep.confidentiality.words import words_of
+from medprep.confidentiality.words import tells_term
 from medprep.dicom.blobs import Blob
 from medprep.dicom.headers import patient_of
 from medprep.dicom.names import pseudonym
@@ -33,7 +33,6 @@ _BULK = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _STUDY_DIGITS, _SERIES_DIGITS, _FILE_DIGITS = 8, 8, 16
 _SHORTEST_TRACE = 4
 _METHOD = (f"medprep {VERSION}", f"DICOM PS3.15 {EDITION} Annex E", "Basic Profile and options")
-_CLEAN = ("descriptors",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +131,9 @@ def _write(job: FileJob, patient: str) -> Written:
     except DicomError as error:
         raise DicomError(error.message, path=str(job.blob)) from error
     cleaner.clean(dataset)
+    _require_no_trace(dataset, named, called, job.blob)  # before our own words are in it
     _sign(dataset, called, job)
     _parse_where_misstated(dataset)
-    _require_no_trace(dataset, named, job.blob)
     name = _name(job, identity, called)
     with AtomicFiles(durable=False) as files:
         dataset.save_as(files.file(Path(job.output, name)), enforce_file_format=True)
@@ -212,8 +211,31 @@ def _parse_where_misstated(dataset: Any) -> None:
             pass
 
 
-def _require_no_trace(dataset: Any, named: frozenset[str], blob: Blob) -> None:
-    """Look for names and ids in all that is no picture, once more and without any table."""
+def _require_no_trace(dataset: Any, named: frozenset[str], called: str, blob: Blob) -> None:
+    """Look for names and ids in all that is no picture, once more and without any table.
+
+    What cleaning puts there is passed over, and what stands inside a term of the standard.
+    """
+    telling = frozenset(
+        word for word in named
+        if len(word) >= _SHORTEST_TRACE and any(sign.isalpha() for sign in word)
+    )  # fmt: skip
+    written = _without_ours(_bytes_of(dataset), called)
+    found = [word.encode() for word in telling if word.encode() in written]
+    if not found:
+        return
+    terms = list(_terms(dataset))
+    excused = _without_ours("\\".join(terms).encode().lower(), called)
+    if any(tells_term(term, telling) for term in terms if term != dummy_of("CS")) or any(
+        written.count(word) > excused.count(word) for word in found
+    ):
+        raise DicomError(
+            "a part of a name or id would have stayed in it: not written", path=str(blob)
+        )
+
+
+def _bytes_of(dataset: Any) -> bytes:
+    """Give what is about to be written, less the picture, in lower case."""
     from pydicom.dataset import Dataset
 
     tags = [tag for tag in list(dataset.keys()) if tag not in _BULK]
@@ -221,21 +243,25 @@ def _require_no_trace(dataset: Any, named: frozenset[str], blob: Blob) -> None:
     content = io.BytesIO()
     implicit, little = dataset.original_encoding
     short.save_as(content, implicit_vr=implicit, little_endian=little)
-    written = content.getvalue().lower()
-    for word in named:
-        telling = len(word) >= _SHORTEST_TRACE and any(sign.isalpha() for sign in word)
-        if telling and word not in _ours() and word.encode() in written:
-            raise DicomError(
-                "a part of a name or id would have stayed in it: not written", path=str(blob)
-            )
+    return content.getvalue().lower()
 
 
-@lru_cache(maxsize=1)
-def _ours() -> frozenset[str]:
-    """Give the words that files hold by our own doing."""
-    everything = Profile(frozenset(("uids", "dates", "device", "patient")), frozenset(_CLEAN), True)
-    texts = [meaning for _, meaning in everything.codes]
-    return words_of([*texts, *_METHOD, everything.dates_are, "removed unmodified"])
+def _without_ours(written: bytes, called: str) -> bytes:
+    for ours in (called, dummy_of("UR"), dummy_of("LO")):
+        written = written.replace(ours.lower().encode(), b"\0")
+    return written
+
+
+def _terms(dataset: Any) -> Iterator[str]:
+    """Yield the coded strings of a data set and of the items in it."""
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        vr = vr_of(element)
+        if vr == "CS":
+            yield from texts_of(element, vr)
+        elif vr == "SQ":
+            for item in dataset[tag].value or ():
+                yield from _terms(item)
 
 
 def _name(job: FileJob, identity: Identity, called: str) -> str:
