@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from medprep.errors import OptionError
 from medprep.files import parse_toml, read_option_file
 
+Side = Literal["left", "right"]
 _FORM = re.compile(r"[a-z0-9][a-z0-9_+-]*")
 
 
@@ -217,14 +218,38 @@ def numbered(values: Sequence[int]) -> OrganTable:
     return OrganTable(tuple(Organ(f"label_{v}", ((v, v),)) for v in sorted(values) if v > 0))
 
 
+def _paired() -> Iterator[tuple[str, tuple[str, Side]]]:
+    for left, right in (("left", "right"), ("l", "r"), ("lt", "rt")):
+        forms = ["{side}_{stem}", "{stem}_{side}"]
+        if left != "left":
+            forms += ["{side}{stem}", "{stem}{side}"]
+        for form, stem in product(forms, _DATA["paired"]):
+            one, other = (form.format(side=word, stem=stem) for word in (left, right))
+            yield one, (other, "left")
+            yield other, (one, "right")
+
+
+_PAIRED = dict(_paired())
+_WRITTEN_OUT = re.compile(r"left|right")
+_SHORTENED = re.compile(r"(?<![a-z0-9])[lr]t?(?![a-z0-9])")
+
+
 def partner(name: str) -> str | None:
     """Give the name that an organ bears in a mirror; None where it is no organ of a known pair."""
-    for stem in _DATA["paired"]:
-        for one, other in (("left", "right"), ("right", "left")):
-            for form in ("{side}_{stem}", "{stem}_{side}"):
-                if name == form.format(side=one, stem=stem):
-                    return form.format(side=other, stem=stem)
-    return None
+    return _PAIRED[name][0] if name in _PAIRED else None
+
+
+def side(name: str) -> Side | None:
+    """Give the side that an organ of a known pair lies on by its name, and None for any other."""
+    return _PAIRED[name][1] if name in _PAIRED else None
+
+
+def shortens_sides(names: Iterable[str]) -> bool:
+    """Tell whether a name says its side by a letter or two: ``parotid_l``, ``lkidney``."""
+    return any(
+        _SHORTENED.search(name) or (name in _PAIRED and not _WRITTEN_OUT.search(name))
+        for name in names
+    )
 
 
 def singular(name: str) -> str:
@@ -248,8 +273,8 @@ def mirror_partners(names: Mapping[int, str]) -> dict[int, int] | None:
     Returns
     -------
     dict or None
-        Only the labels that change. None where a mirror would make a wrong label: a name holds
-        "left" or "right" and its partner is unknown or not among ``names``.
+        Only the labels that change. None where a mirror would make a wrong label: a name says a
+        side (left, right, l, r, lt, rt) and its partner is unknown or not among ``names``.
     """
     values = {name: value for value, name in names.items()}
     changes: dict[int, int] = {}
@@ -257,6 +282,6 @@ def mirror_partners(names: Mapping[int, str]) -> dict[int, int] | None:
         other = partner(name)
         if other in values:
             changes[value] = values[other]
-        elif other is not None or "left" in name or "right" in name:
+        elif other is not None or _WRITTEN_OUT.search(name) or _SHORTENED.search(name):
             return None
     return changes

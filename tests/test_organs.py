@@ -19,6 +19,8 @@ from medprep.organs import (
     numbered,
     partner,
     read_table,
+    shortens_sides,
+    side,
 )
 
 OFFICIAL = {"liver": 63, "right_kidney": 126, "left_kidney": 189, "spleen": 252}
@@ -76,8 +78,45 @@ def test_a_mirror_exchanges_the_kidneys() -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("parotid_l", "parotid_r"),  # Parotid_L, as AAPM TG-263 names it
+        ("l_parotid", "r_parotid"),
+        ("parotid_lt", "parotid_rt"),
+        ("rt_femoral_head", "lt_femoral_head"),
+        ("lkidney", "rkidney"),
+        ("kidneyr", "kidneyl"),
+    ],
+)
+def test_sides_may_be_shortened(one: str, other: str) -> None:
+    assert (partner(one), partner(other)) == (other, one)
+    assert {side(one), side(other)} == {"left", "right"}
+    assert mirror_partners({1: "liver", 2: one, 5: other}) == {2: 5, 5: 2}
+    assert mirror_partners({1: "liver", 2: one}) is None
+
+
+def test_which_side_a_name_says() -> None:
+    assert [side(one) for one in ("kidney_l", "rt_eye", "left_lung")] == ["left", "right", "left"]
+    assert side("liver") is None and side("ventricle_l") is None
+
+
+def test_which_names_shorten_a_side() -> None:
+    assert shortens_sides(["liver", "parotid_l"]) and shortens_sides(["glnd_submand_r"])
+    for table in TABLES.values():
+        assert not shortens_sides(table.names)
+    assert not shortens_sides(["left_kidney", "vertebrae_l1", "lens", "rib", "colon"])
+
+
+@pytest.mark.parametrize(
     "names",
-    [{1: "left_kidney"}, {1: "left_ventricle", 2: "right_ventricle"}, {1: "liver", 2: "leftover"}],
+    [
+        {1: "left_kidney"},
+        {1: "left_ventricle", 2: "right_ventricle"},
+        {1: "liver", 2: "leftover"},
+        {1: "ventricle_l", 2: "ventricle_r"},
+        {1: "l-lobe", 2: "r-lobe"},
+        {1: "lobe_l_upper", 2: "lobe_r_upper"},
+    ],
 )
 def test_no_mirror_where_it_would_make_a_wrong_label(names: dict[int, str]) -> None:
     assert mirror_partners(names) is None

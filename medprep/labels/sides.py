@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medprep.errors import LabelError
 from medprep.geometry import Geometry
 from medprep.labels.runs import find_pieces, find_runs
-from medprep.organs import partner
+from medprep.organs import partner, side
 
 _LARGE = 0.2
 """A piece of at least this part of the largest one may be the other organ of the pair."""
@@ -125,7 +125,7 @@ def check_sides(
     findings = []
     for right, value in values.items():
         left = partner(right)
-        if left not in values or not (right.startswith("right_") or right.endswith("_right")):
+        if left not in values or side(right) != "right":
             continue
         one, other = (_centre_mm(labels == which, geometry) for which in (value, values[left]))
         if one is not None and other is not None and one - other > _SURE_MM:

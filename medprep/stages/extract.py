@@ -16,7 +16,7 @@ from medprep.formats import colour_tables
 from medprep.labels.corrections import Correction, Flip, Order
 from medprep.labels.pairs import Pair
 from medprep.labels.regions import Scheme
-from medprep.organs import BINARY, Organ, OrganTable, named_table
+from medprep.organs import BINARY, Organ, OrganTable, named_table, shortens_sides
 from medprep.sources.base import Reader
 from medprep.stages.base import (
     CaseTask,
@@ -167,6 +167,8 @@ class Extract:
             "wanted": asdict(look_up.wanted), "table": asdict(look_up.table),
             "scheme": None if scheme is None else [list(one) for one in scheme.values],
         }  # fmt: skip
+        if shortens_sides(look_up.wanted.names):  # as organs of no side in versions before
+            options["sides"] = "shortened"
         keys = Keys("extract", _VERSION, options)
         images = InOrder(workspace.currency.cells("convert", "key"))
         for case, key in workspace.currency.sources("mask"):

@@ -104,7 +104,9 @@ def test_names_on_the_wrong_sides_are_found() -> None:
     assert (finding.right, finding.left) == ("right_kidney", "left_kidney")
     assert finding.apart_mm == pytest.approx(16.0, abs=1.0)
     assert "names are exchanged" in str(finding)
-    assert len(check_sides(parted, AXIAL, {1: "kidney_left", 2: "kidney_right"})) == 1
+    for names in ("kidney_left", "kidney_right"), ("kidney_l", "kidney_r"), ("lkidney", "rkidney"):
+        assert len(check_sides(parted, AXIAL, dict(enumerate(names, 1)))) == 1, names
+        assert check_sides(parted, AXIAL, dict(enumerate(reversed(names), 1))) == []
 
 
 def test_a_mirrored_grid_is_found() -> None:

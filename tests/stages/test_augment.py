@@ -213,6 +213,28 @@ def copy_of(work: Path, case: str, dimensions: int, copy: int = 1) -> tuple[Any,
     )
 
 
+@pytest.mark.parametrize(
+    ("kidneys", "flips"),
+    [(("kidney_r", "kidney_l"), True), (("nephros_r", "nephros_l"), False)],
+)
+def test_a_shortened_side_is_a_side(
+    work: Path, tmp_path: Path, kidneys: tuple[str, str], flips: bool
+) -> None:
+    (tmp_path / "flips.toml").write_text(FLIPS)
+    table = tmp_path / "short.toml"
+    names = dict(zip(("right_kidney", "left_kidney"), kidneys, strict=True))
+    table.write_text(
+        "[organs]\n"
+        + "".join(f"{names.get(name, name)} = {one[0]}\n" for name, one in ORGANS.items())
+    )
+    medprep.extract(table=str(table), workspace=work)
+    medprep.clean(workspace=work)
+    done = medprep.augment(copies=1, recipe=str(tmp_path / "flips.toml"), workspace=work)
+    assert ("no left-right flips" in " ".join(done.summaries[-1].lines)) != flips
+    right, left = (copy_of(work, cases(work)[0], 2)[1] == one for one in (2, 3))
+    assert np.nonzero(right)[2].max() < np.nonzero(left)[2].min()
+
+
 def test_without_the_partner_there_is_no_flip_and_a_notice(work: Path, tmp_path: Path) -> None:
     (tmp_path / "flips.toml").write_text(FLIPS)
     table = tmp_path / "one.toml"

@@ -170,6 +170,23 @@ def test_names_on_the_wrong_sides_are_told(tmp_path: Path) -> None:
     assert medprep.check(workspace=tmp_path / "w", strict=True).exit_code == 8
 
 
+def test_labels_whose_shortened_sides_were_not_known_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows from them may hold mirrored copies with the wrong side's label."""
+    write_set(tmp_path / "set", 2)
+    medprep.split(tmp_path / "set", workspace=tmp_path / "w")
+    (tmp_path / "short.toml").write_text(
+        "[organs]\nliver = 63\nkidney_r = 126\nkidney_l = 189\nspleen = 252\n"
+    )
+    asked = {"table": str(tmp_path / "short.toml"), "workspace": tmp_path / "w"}
+    with monkeypatch.context() as before:
+        before.setattr("medprep.stages.extract.shortens_sides", lambda names: False)
+        medprep.extract(**asked)
+    assert len(medprep.extract(**asked).summaries[-1].made) == 2
+    assert len(medprep.extract(**asked).summaries[-1].kept) == 2
+
+
 def test_options_that_cannot_be() -> None:
     with pytest.raises(OptionError, match="no table of organs 'btvc'"):
         Extract(table="btvc")
