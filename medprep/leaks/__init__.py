@@ -4,8 +4,8 @@ A case becomes a `Fingerprint` of a few kilobytes per slice (`fingerprint`); `fi
 fingerprints only, so pictures are read once.
 """
 
-from medprep.leaks.fingerprints import Fingerprint, fingerprint
+from medprep.leaks.fingerprints import Fingerprint, fingerprint, planes
 from medprep.leaks.leak import KINDS, Kind, Leak
 from medprep.leaks.search import find_leaks
 
-__all__ = ["KINDS", "Fingerprint", "Kind", "Leak", "find_leaks", "fingerprint"]
+__all__ = ["KINDS", "Fingerprint", "Kind", "Leak", "find_leaks", "fingerprint", "planes"]

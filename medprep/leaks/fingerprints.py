@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medprep.errors import FormatError
+from medprep.geometry import Geometry
 from medprep.leaks import forms
 from medprep.leaks.thumbnails import SAMPLES, SIDE, as_grey, sample, thumbnail
+from medprep.turns import Turn
 
 _VERSION = 1
 _SHAPES: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
@@ -118,6 +120,31 @@ def fingerprint(slices: Iterable[NDArray[Any]]) -> Fingerprint:
         for name, (shape, kind) in _SHAPES.items()
     }
     return Fingerprint(**arrays)
+
+
+def planes(array: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """Give a volume as it is compared, however its axes are stored; a view, not a copy.
+
+    Slices lie across the axis with fewer than half as many voxels as each of the others, and where
+    there is none, across the patient's head to foot. Rows and columns keep the order head-foot,
+    front-back, left-right. No axis is turned round.
+
+    Parameters
+    ----------
+    array
+        ``[slice, row, column]``.
+    geometry
+        Its grid.
+
+    Returns
+    -------
+    ndarray
+        ``[slice, row, column]``: of most stacks the array itself.
+    """
+    order = Turn.to_ras(geometry).order[::-1]
+    fewest, other, _ = sorted(geometry.shape)
+    axis = geometry.shape.index(fewest) if 2 * fewest < other else order[0]
+    return array.transpose(axis, *(one for one in order if one != axis))
 
 
 def _of_slice(grey: NDArray[Any]) -> dict[str, Any]:

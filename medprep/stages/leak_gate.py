@@ -9,7 +9,7 @@ from medprep.dicom.stacks import Policy
 from medprep.errors import LeakError
 from medprep.files import AtomicFiles, csv_bytes, digest, write_bytes
 from medprep.folds import FOLDS
-from medprep.leaks import Fingerprint, Leak, find_leaks, fingerprint
+from medprep.leaks import Fingerprint, Leak, find_leaks, fingerprint, planes
 from medprep.places.hand import ahead
 from medprep.stages.base import (
     CaseResult,
@@ -27,7 +27,7 @@ from medprep.workspace.workspace import fold_key
 
 PRINTS = "fingerprint"
 GATE = "leaks"
-_VERSION = 1
+_VERSION = 2
 _NAMED = 3
 """So many leaks a message names before it only counts them."""
 
@@ -144,10 +144,11 @@ class _Payload:
 
 
 def _take_print(work: _Payload) -> CaseResult:
-    picture = work.source.read(Policy("resample", "resample"))
+    volume = work.source.read(Policy("resample", "resample")).volume
+    compared = planes(volume.array, volume.geometry)
     target = work.layout.fingerprint(work.case)
     with AtomicFiles() as files:
-        files.file(target).write_bytes(fingerprint(picture.volume.array).to_bytes())
+        files.file(target).write_bytes(fingerprint(compared).to_bytes())
     return CaseResult((work.layout.relative(target),), {})
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import io
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 from leak_pictures import body
 
 from medprep.errors import FormatError
-from medprep.leaks import Fingerprint, fingerprint
+from medprep.geometry import Geometry
+from medprep.leaks import Fingerprint, fingerprint, planes
+from medprep.turns import Turn
 
 PLANES = [body(1), np.zeros((128, 128), np.uint16), body(2)[:, :90]]
 
@@ -83,3 +86,53 @@ def test_a_hot_pixel_does_not_darken_the_picture() -> None:
 def test_kept_are_few_kilobytes_a_slice() -> None:
     one = fingerprint(PLANES)
     assert sum(array.nbytes for array in vars(one).values()) < 4800 * len(one)
+
+
+AXES = {"S": (0, 0, 1), "P": (0, 1, 0), "L": (1, 0, 0)}
+
+
+def lying(letters: str, shape: tuple[int, int, int]) -> Geometry:
+    affine = np.eye(4)
+    affine[:3, :3] = np.transpose([AXES[letter] for letter in letters])
+    return Geometry(shape, affine)
+
+
+@pytest.mark.parametrize("shape", [(5, 20, 30), (20, 30, 9), (20, 30, 24), (12, 11, 10), (1, 8, 9)])
+@pytest.mark.parametrize("letters", ["SPL", "PSL", "LSP"])
+def test_a_volume_is_compared_alike_however_its_axes_are_stored(
+    letters: str, shape: tuple[int, int, int]
+) -> None:
+    array = np.random.default_rng(1).integers(0, 900, shape)
+    grid = lying(letters, shape)
+    wanted = planes(array, grid)
+    for order, flips in product(permutations(range(3)), [(), (0,), (1, 2)]):
+        turn = Turn(order, flips)  # type: ignore[arg-type]
+        back = planes(turn.array(array), turn.geometry(grid))
+        assert any(
+            np.array_equal(np.flip(back, axes), wanted)
+            for axes in [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+        )
+
+
+@pytest.mark.parametrize(
+    ("letters", "shape", "wanted"),
+    [
+        ("SPL", (5, 64, 64), (5, 64, 64)),  # an axial stack
+        ("LSP", (20, 64, 48), (20, 64, 48)),  # a sagittal one, of few slices
+        ("PSL", (20, 64, 48), (20, 64, 48)),
+        ("LSP", (40, 64, 60), (64, 60, 40)),  # as fine in all directions: axial
+        ("LSP", (1, 64, 48), (1, 64, 48)),  # one picture
+        ("SPL", (600, 512, 512), (600, 512, 512)),
+    ],
+)
+def test_which_axis_is_the_slice(
+    letters: str, shape: tuple[int, int, int], wanted: tuple[int, int, int]
+) -> None:
+    array = np.broadcast_to(np.uint8(0), shape)
+    assert planes(array, lying(letters, shape)).shape == wanted
+
+
+def test_most_stacks_are_compared_as_they_are_stored() -> None:
+    array = np.arange(2 * 8 * 9).reshape(2, 8, 9)
+    for letters in ("SPL", "PSL", "LSP"):
+        assert planes(array, lying(letters, array.shape)).tobytes() == array.tobytes()

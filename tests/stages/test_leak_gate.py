@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pair_sets import write_pair
 
 import medprep
 from medprep.errors import LeakError
 from medprep.formats import png
+from medprep.geometry import Geometry
 from medprep.pipeline import Outcome
+from medprep.turns import Turn
 
 SIDE = 64
 FAST = {"steps": 2, "width": 2, "batch_size": 2}
@@ -64,6 +67,26 @@ def test_split_tells_and_train_refuses(leaking: Path, tmp_path: Path) -> None:
     with pytest.raises(LeakError, match=r"learnt by heart.*--allow-leaks"):
         medprep.train(workspace=work, **FAST)
     assert not (work / "models").exists() or not any((work / "models").iterdir())
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (0, 2, 1), (2, 0, 1)])
+def test_a_copy_stored_along_another_axis_is_found(
+    tmp_path: Path, order: tuple[int, int, int]
+) -> None:
+    grid = Geometry.from_parts((20, 32, 24), (2.0, 1.0, 1.5))
+    array = np.random.default_rng(3).integers(0, 900, grid.shape).astype(np.int16)
+    other = np.random.default_rng(4).integers(0, 900, grid.shape).astype(np.int16)
+    turn = Turn(order, (0,))
+    for fold, case, pixels, lies in (
+        ("train", "a", array, grid), ("train", "b", other, grid),
+        ("val", "c", turn.array(array), turn.geometry(grid)),
+    ):  # fmt: skip
+        mask = (pixels > 800).astype(np.uint8)
+        write_pair(tmp_path / "set" / fold, case, pixels, mask, lies)
+    told = medprep.split(tmp_path / "set", workspace=tmp_path / "w")
+    rows = list(csv.DictReader((tmp_path / "w" / "leaks.csv").open()))
+    assert [(row["one"], row["other"], row["slices"]) for row in rows] == [("a", "c", "20")]
+    assert "LEAK: 1 pair" in said(told)
 
 
 def test_a_training_that_was_told_to_says_so_in_every_table(leaking: Path, tmp_path: Path) -> None:
