@@ -99,8 +99,7 @@ def settle(
     Parameters
     ----------
     jobs, cluster
-        As `map_cases` has them. A pair that cannot be read says nothing here, and why when it is
-        read.
+        As `map_cases` has them. What cannot be read says nothing here, and why when it is read.
 
     Raises
     ------
@@ -120,7 +119,12 @@ def settle(
 
 
 def _look(pair: Pair) -> tuple[Seen, Seen | None]:
-    reference, predicted = _greys(pair)
+    try:
+        reference, predicted = _greys(pair)
+    except MedprepError:
+        if pair.predicted is None:
+            raise
+        return _look(replace(pair, predicted=None))
     return Seen.of(reference), None if predicted is None else Seen.of(predicted)
 
 

@@ -211,7 +211,7 @@ def _noticed(one: Evaluation) -> list[str]:
         for note in case.notes:
             told.setdefault(note, []).append(case.case)
     lines = [f"{_named(names)}: {note}" for note, names in told.items()]
-    lines += [f"{case}: not scored: {why}" for case, why in one.failed.items()]
+    lines += [f"{case}: not scored, counted as missing: {why}" for case, why in one.failed.items()]
     return lines + [f"{case}: predicted, but there is no reference" for case in one.extra]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from medprep.evaluations.results import Results
 from medprep.evaluations.sidecars import contamination_of
 from medprep.execute import Failure, choose_jobs, map_cases, workers_at
 from medprep.metrics.evaluation import CaseScore, Evaluation
-from medprep.metrics.measures import Measures
+from medprep.metrics.measures import NO_REFERENCE, Measures
 from medprep.places.paths import path_of
 from medprep.progress import Progress, Silent
 
@@ -162,18 +162,8 @@ def _score_all(
     reading = ReadOptions(options.organs, options.resample, options.spacing_mm)
     reading = settle(found.pairs, reading, jobs=count, cluster=workers)
     tasks = [_Task(pair, reading, measures) for pair in found.pairs]
-    scores: list[CaseScore] = []
-    failed: dict[str, Failure] = {}
     progress.start(f"evaluate {model}", len(tasks))
-    for task, outcome in map_cases(_score, tasks, jobs=count, cluster=workers):
-        case = task.pair.case
-        if isinstance(outcome, CaseScore):
-            scores.append(outcome)
-        if isinstance(outcome, Failure):
-            failed[case] = outcome
-        elif task.pair.predicted is None:
-            failed[case] = Failure("missing", "no prediction: a failure, counted")
-        progress.advance(1, case)
+    scores, failed = _work(tasks, count, workers, progress)
     progress.finish()
     if reading.labels is None or not scores:
         first = next(iter(failed.values()), None)
@@ -182,6 +172,30 @@ def _score_all(
         options, model, predicted, found, measures, reading.labels, scores, failed
     )
     return evaluation, failed, reading.labels.notes
+
+
+def _work(
+    tasks: Sequence[_Task], jobs: int, workers: Cluster | None, progress: Progress
+) -> tuple[list[CaseScore], dict[str, Failure]]:
+    """Score the pairs; a prediction that cannot be scored counts as one that is missing."""
+    scores: list[CaseScore] = []
+    failed: dict[str, Failure] = {}
+    instead: list[_Task] = []
+    for task, outcome in map_cases(_score, tasks, jobs=jobs, cluster=workers):
+        case = task.pair.case
+        if isinstance(outcome, CaseScore):
+            scores.append(outcome)
+            if task.pair.predicted is None:
+                failed[case] = Failure("missing", "no prediction: a failure, counted")
+        else:
+            failed[case] = outcome
+            if task.pair.predicted is not None:
+                instead.append(replace(task, pair=replace(task.pair, predicted=None)))
+        progress.advance(1, case)
+    if scores:  # else nothing can be scored, which is said
+        again = map_cases(_score, instead, jobs=min(jobs, max(1, len(instead))), cluster=workers)
+        scores += [one for _, one in again if isinstance(one, CaseScore)]
+    return scores, failed
 
 
 def _evaluation(
@@ -194,14 +208,16 @@ def _evaluation(
     scores: Sequence[CaseScore],
     failed: dict[str, Failure],
 ) -> Evaluation:
-    """Put the scores in order; what cannot be read counts as a failure of every organ."""
+    """Put the scores in order; without a reference a case is a failure of every organ."""
     names, by_case = labels.names, {one.case: one for one in scores}
     measures.require_organs([*names.values(), *labels.regions])
-    worst = tuple(measures.failed(names, labels.regions))
+    measured = {name for one in scores for label in one.labels for name in label.values}
+    worst = tuple(measures.only(measured).failed(names, labels.regions))
     cases = tuple(
-        by_case.get(pair.case, CaseScore(pair.case, pair.patient, worst)) for pair in found.pairs
+        by_case.get(pair.case, CaseScore(pair.case, pair.patient, worst, (NO_REFERENCE,)))
+        for pair in found.pairs
     )
-    unread = {case: one.message for case, one in failed.items() if case not in by_case}
+    unread = {case: one.message for case, one in failed.items() if one.code != "missing"}
     extra = tuple(str(place) for place in found.extra)
     failed |= {name: Failure("extra", "predicted, but there is no reference") for name in extra}
     return Evaluation(

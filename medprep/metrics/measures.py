@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medprep.errors import OptionError
 from medprep.geometry import Geometry
 from medprep.metrics.catalogue import CHAOS, METRICS, require_metrics
+from medprep.metrics.chaos import POINTS, WORST_RAVD
 from medprep.metrics.definitions import DEFINITIONS
 from medprep.metrics.evaluation import LabelScore
 
@@ -19,7 +20,14 @@ TOLERANCE_MM = 2.0
 """Of the normalised surface Dice, where none is given: about what two readers differ by in organs
 of the abdomen."""
 
-_WORST_IS_0 = ("dice", "iou", "recall", "volume_similarity", "nsd")
+NO_REFERENCE = (
+    "its reference cannot be read: it counts 0 where that is the worst there can be, and is left "
+    "out of distances, volumes and the Dice of all voxels"
+)
+"""What is said of a case that `Measures.failed` scores."""
+
+_OVERLAP = ("dice", "iou", "recall", "volume_similarity", "nsd")
+_WORST = {**dict.fromkeys((*_OVERLAP, *POINTS, "chaos_score"), 0.0), "ravd_percent": WORST_RAVD}
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,11 @@ class Measures:
 
     def without_size(self) -> Self:
         """Give what can be measured on voxels of unknown size."""
-        return replace(self, metrics=tuple(name for name in self.metrics if not _sized(name)))
+        return self.only([name for name in self.metrics if not _sized(name)])
+
+    def only(self, names: Collection[str]) -> Self:
+        """Give it without the metrics that are not named."""
+        return replace(self, metrics=tuple(name for name in self.metrics if name in names))
 
     def require_organs(self, names: Iterable[str]) -> None:
         """Refuse a tolerance for an organ that is not there.
@@ -136,8 +148,8 @@ class Measures:
         )
 
     def failed(self, names: Mapping[int, str], regions: Iterable[str]) -> list[LabelScore]:
-        """Give the score of a case that could not be read: the worst where that is known."""
-        values = {name: 0.0 if name in _WORST_IS_0 else None for name in self.metrics}
+        """Give the score of a case without a reference: the worst where that is known."""
+        values = {name: _WORST.get(name) for name in self.metrics}
         every = [(value, name, False) for value, name in sorted(names.items())]
         every += [(0, name, True) for name in regions]
         return [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar, Literal
 
 from medprep.errors import LabelError, NothingDoneError, OptionError
@@ -11,7 +11,7 @@ from medprep.evaluations.results import Results
 from medprep.execute import Failure
 from medprep.formats import nifti
 from medprep.metrics.evaluation import CaseScore, Evaluation, LabelScore
-from medprep.metrics.measures import Measures
+from medprep.metrics.measures import NO_REFERENCE, Measures
 from medprep.stages.base import (
     CaseResult,
     CaseTask,
@@ -101,7 +101,8 @@ class Evaluate:
             raise NothingDoneError(
                 f"none of the {len(tasks)} predictions could be scored; the first: {first}"
             )
-        evaluations = [self._evaluation(workspace, run, part, references, failed) for part in held]
+        scored = _recorded(workspace, run) | _as_missing(context, tasks, summary.failed)
+        evaluations = [self._evaluation(scored, run, part, references, failed) for part in held]
         missing = {
             case.case: Failure("missing", "no prediction: counted as a failure")
             for one in evaluations
@@ -162,7 +163,7 @@ class Evaluate:
 
     def _evaluation(
         self,
-        workspace: Workspace,
+        scored: Mapping[str, Sequence[LabelScore]],
         run: Run,
         held: Held,
         references: Mapping[str, Artifact],
@@ -171,15 +172,11 @@ class Evaluate:
         measures = Measures.of(self.metrics, self.preset, self.tolerance)
         names = run.names
         regions = _regions(references, names)
-        scored = workspace.current(self.name)
+        worst = tuple(measures.failed(names, regions))
         cases = tuple(
-            CaseScore(
-                row.name,
-                row.patient,
-                tuple(LabelScore.from_record(one) for one in scored[subject].facts["labels"])
-                if (subject := f"{run.name}/{row.name}") in scored
-                else tuple(measures.failed(names, regions)),
-            )
+            CaseScore(row.name, row.patient, tuple(scored[row.name]))
+            if row.name in scored
+            else CaseScore(row.name, row.patient, worst, (NO_REFERENCE,))
             for row in held.rows
             if row.name in references
         )
@@ -225,6 +222,28 @@ def _score(work: _Payload) -> CaseResult:
         reference.array, predicted, work.names, reference.geometry, work.regions
     )
     return CaseResult((), {"labels": [asdict(one) for one in scores]})
+
+
+def _recorded(workspace: Workspace, run: Run) -> dict[str, Sequence[LabelScore]]:
+    """Give the scores of a run's cases that are up to date."""
+    return {
+        subject.split("/", 1)[1]: [LabelScore.from_record(one) for one in found.facts["labels"]]
+        for subject, found in workspace.current(Evaluate.name).items()
+        if subject.split("/", 1)[0] == run.name
+    }
+
+
+def _as_missing(
+    context: Context, tasks: Sequence[CaseTask], failed: Collection[str]
+) -> dict[str, Sequence[LabelScore]]:
+    """Score cases whose prediction cannot be scored as if there were none; nothing is recorded."""
+    payloads: dict[str, _Payload] = {one.subject: one.payload() for one in tasks}
+    without = {name: replace(payloads[name], predicted=False) for name in failed}
+    return {
+        payload.case: [LabelScore.from_record(one) for one in outcome.facts["labels"]]
+        for payload, outcome in context.work(Evaluate.name, _score, without)
+        if isinstance(outcome, CaseResult)
+    }
 
 
 def _regions(

@@ -78,6 +78,54 @@ def test_what_goes_wrong_is_counted_and_does_not_stop_the_others(folders: Path, 
     assert "p9_pred: predicted, but there is no reference" in said
 
 
+@pytest.mark.parametrize("preset", ["medprep", "chaos-code"])
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("fault", ["off its grid", "no volume", "of strange numbers"])
+def test_what_cannot_be_scored_counts_as_a_prediction_that_is_missing(
+    folders: Path, fault: str, jobs: int, preset: str
+) -> None:
+    bad = folders / "net" / "p2_pred.nii.gz"
+    bad.unlink()
+    wanted = evaluate_folders(asked(folders, preset=preset)).results.evaluations[0]
+    if fault == "no volume":
+        bad.write_bytes(b"no volume")
+    else:
+        off = Geometry(GRID.shape, AFFINE + [[0, 0, 0, 5], [0] * 4, [0] * 4, [0] * 4])
+        strange = ball() * 254 + ball(3)
+        labels, grid = (ball(), off) if fault == "off its grid" else (strange, GRID)
+        nifti.write(bad, LabelMap(labels, grid, {}))
+    outcome = evaluate_folders(asked(folders, preset=preset), jobs=jobs)
+    found = outcome.results.evaluations[0]
+    assert found.cases == wanted.cases
+    worst = found.cases[1].labels[0]
+    assert worst.values["assd_mm"] == worst.diagonal_mm and worst.reference_voxels
+    assert found.pooled_dice(found.organs[0]) == wanted.pooled_dice(found.organs[0])
+    assert outcome.exit_code == 8 and outcome.failed["net/p2"].code != "missing"
+    assert "p2: not scored, counted as missing: " in "\n".join(outcome.lines)
+
+
+def test_an_organ_of_a_failed_case_alone_counts_too(folders: Path) -> None:
+    write(folders / "truth" / "p2.nii.gz", ball() + (ball(3) & ~ball()))
+    write(folders / "truth" / "p1.nii.gz", np.where(ball(), ball(), ball(3) * np.uint8(2)))
+    (folders / "net" / "p1_pred.nii.gz").write_bytes(b"no volume")
+    (found,) = evaluate_folders(asked(folders)).results.evaluations
+    assert [one.state for one in found.cases[0].labels] == ["missing", "missing"]
+    assert all(one.reference_voxels for one in found.cases[0].labels)
+
+
+def test_without_a_reference_no_mean_is_the_better_for_it(folders: Path) -> None:
+    (folders / "truth" / "p2.nii.gz").write_bytes(b"no volume")
+    outcome = evaluate_folders(asked(folders, preset="chaos-code"))
+    (found,) = outcome.results.evaluations
+    values = found.cases[1].labels[0].values
+    zero = [name for name in values if name.endswith("_score") or name == "dice"]
+    assert len(zero) == 6 and all(values[name] == 0 for name in zero)
+    assert values["ravd_percent"] == 100 and values["assd_mm"] is None
+    said = "\n".join(outcome.lines)
+    assert "p2: its reference cannot be read: it counts 0" in said
+    assert "left out of distances, volumes and the Dice of all voxels" in said
+
+
 def test_two_models_stand_side_by_side(folders: Path) -> None:
     for case in ("p1", "p2", "p3"):
         write(folders / "other" / f"{case}.nii.gz", ball(3))

@@ -94,8 +94,14 @@ def test_a_missing_prediction_is_a_failure_that_counts(trained: Path, tmp_path: 
     path = trained / "predictions" / "two" / f"{case}.nii.gz"
     kept = path.read_bytes()
     path.write_bytes(kept[:100])
-    outcome = score(trained, "two", metrics=("dice", "nsd"))
+    outcome = score(trained, "two", metrics=("dice", "nsd", "hd95_mm"))
     assert outcome.exit_code == 8
+    found = evaluation(trained, "two").of("liver")
+    (own,) = [label for one, label in found if one.case == case]
+    assert own.state == "missing" and own.values["hd95_mm"] == own.diagonal_mm > 0
+    assert own.reference_voxels > 0 == own.predicted_voxels
+    pooled = evaluation(trained, "two").pooled_dice("liver")
+    assert pooled is not None and pooled < 1
     short = evaluation(trained, "two").summary("liver", "dice")
     assert short.n == whole.n and short.mean == pytest.approx(1 - 1 / whole.n)
     assert f"{case}: not scored" in said(outcome)
