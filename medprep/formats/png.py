@@ -115,9 +115,9 @@ def read(path: Path) -> NDArray[Any]:
     Returns
     -------
     ndarray
-        ``[row, column]``: uint8 (8-bit grey; 1-bit as 0 and 1) or uint16. A palette of colours
-        gives its indices, one of greys (a program's way to save space) the greys. RGB(A) whose
-        channels are equal counts as grey; alpha is ignored.
+        ``[row, column]``: uint8 (8-bit grey; 1-bit as 0 and 1) or uint16. A palette with any
+        colour gives its indices, one of greys alone (a program's way to save space) the greys.
+        RGB(A) whose channels are equal counts as grey; alpha is ignored.
 
     Raises
     ------
@@ -213,11 +213,17 @@ def _decode(content: bytes, path: Path) -> NDArray[Any]:
 
 
 def _levels(indices: NDArray[np.uint8], palette: list[int] | None) -> NDArray[np.uint8]:
-    colours = np.zeros((256, 3), np.uint8)
+    """Take indices for what they are, or for greys where the whole palette holds nothing else.
+
+    The whole, not only what this slice uses: a volume's slices share a palette and a meaning.
+    Pillow fills a short palette up with greys, which change nothing.
+    """
     given = np.array(palette or [], np.uint8).reshape(-1, 3)
-    colours[: len(given)] = given
-    used = colours[: int(indices.max(initial=0)) + 1]
-    return colours[:, 0][indices] if (used == used[:, :1]).all() else indices
+    if not (given == given[:, :1]).all():
+        return indices
+    greys = np.zeros(256, np.uint8)
+    greys[: len(given)] = given[:, 0]
+    return greys[indices]
 
 
 def _grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -203,6 +203,36 @@ def test_a_palette_of_greys_is_a_way_to_store_greys(
     assert png.read(tmp_path / "mask.png").tolist() == wanted
 
 
+@pytest.mark.parametrize("entries", [3, 256])
+@pytest.mark.parametrize(
+    "palette",
+    [
+        [(0, 0, 0), (255, 255, 255), (255, 0, 0)],
+        [(255, 255, 255), (0, 0, 0), (0, 0, 255)],
+    ],
+    ids=["red last", "white first"],
+)
+def test_a_palette_means_the_same_in_every_slice(
+    tmp_path: Path, palette: list[tuple[int, int, int]], entries: int
+) -> None:
+    for plane in ([[0, 0]], [[0, 1]], [[1, 1]], [[0, 2]], [[2, 1]]):
+        picture = Image.fromarray(np.array(plane, np.uint8), "P")
+        padded = palette + [(0, 0, 0)] * (entries - len(palette))
+        picture.putpalette([value for colour in padded for value in colour])
+        picture.save(tmp_path / "a.png")
+        assert png.read(tmp_path / "a.png").tolist() == plane
+
+
+def test_a_short_palette_of_greys_is_not_filled_up_with_colours(tmp_path: Path) -> None:
+    """What a program that saves space writes: the levels that are there, and one bit or two."""
+    for bits, levels in ((1, (0, 255)), (2, (0, 63, 126, 252)), (8, (0, 200, 63))):
+        indices = np.arange(12).reshape(3, 4).astype(np.uint8) % len(levels)
+        picture = Image.fromarray(indices, "P")
+        picture.putpalette([level for level in levels for _ in "rgb"])
+        picture.save(tmp_path / "a.png", bits=bits)
+        assert np.array_equal(png.read(tmp_path / "a.png"), np.array(levels)[indices])
+
+
 def test_a_jpeg_is_read_as_grey(tmp_path: Path) -> None:
     Image.fromarray(np.full((16, 16), 63, np.uint8)).save(tmp_path / "a.jpg", quality=95)
     Image.fromarray(np.full((16, 16, 3), 63, np.uint8)).save(tmp_path / "b.jpg", quality=95)
