@@ -16,6 +16,10 @@ _LARGEST_SAMPLE = 400_000
 """Percentiles of more voxels than this come from every n-th voxel; they move by less than a grey
 level and take a tenth of the time."""
 
+_THRESHOLD = 2.0**-10
+"""A header's window of width 1 has no width (PS3.3 C.11.2.1.2.1): what is above its one value is
+white, all else black. This little is put between its ends, so that what divides by it may."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -85,7 +89,8 @@ def choose_window(
     if kind == "given":
         return Window(numbers[0], numbers[1], "given")
     if header is not None and (kind == "dicom" or (kind == "auto" and modality == "CT")):
-        return Window(header[0], header[1], "dicom")
+        low, high = header
+        return Window(low, high if high > low else low + _THRESHOLD, "dicom")
     low_high = numbers or _PERCENTILES
     flat = _finite(values)
     step = max(1, flat.size // _LARGEST_SAMPLE)

@@ -72,6 +72,7 @@ def test_a_spacing_below_zero_is_a_spacing(tmp_path: Path) -> None:
 def test_the_first_of_several_windows_counts(tmp_path: Path) -> None:
     assert header(tmp_path, WindowCenter=["0.5", "9"], WindowWidth=["2", "9"]).window == (-0.5, 0.5)
     assert header(tmp_path, WindowCenter="5", WindowWidth="0").window is None
+    assert header(tmp_path, WindowCenter="5", WindowWidth="1").window == (4.5, 4.5)
 
 
 def test_a_slope_of_zero_would_lose_everything(tmp_path: Path) -> None:

@@ -59,6 +59,16 @@ def test_the_headers_window_serves_ct_or_who_asks() -> None:
     )
 
 
+@pytest.mark.parametrize("centre", [0, 40, -1000, 60000])
+def test_a_headers_window_of_width_1_is_a_threshold(centre: int) -> None:
+    """PS3.3 C.11.2.1.2.1: up to centre - 0.5 is black, above is white."""
+    values = np.array([centre - 70, centre - 1, centre, centre + 1, centre + 70], np.int32)
+    window = choose_window(values, "dicom", "CT", (centre - 0.5, centre - 0.5))
+    assert window.how == "dicom" and window.low == centre - 0.5 < window.high
+    assert to_8bit(values, window).tolist() == [0, 0, 255, 255, 255]
+    assert to_8bit(np.array([centre - 0.5]), window).tolist() == [0]
+
+
 def test_a_bright_pixel_does_not_set_the_window() -> None:
     values = np.tile(np.arange(1000, dtype=np.int16), 10)
     values[17] = 30000
