@@ -24,7 +24,7 @@ from medprep.sources.dicom_masks import find_dicom_masks
 from medprep.sources.dicom_tree import find_tree
 from medprep.sources.msd import find_msd
 from medprep.sources.nnunet import find_nnunet
-from medprep.sources.organ_masks import place_note
+from medprep.sources.organ_masks import place_note, turned_to
 from medprep.sources.pairs import describe_pairs, find_pairs
 from medprep.volume import Volume, compact
 
@@ -235,7 +235,7 @@ def _plane(path: Path, number: int, grid: Geometry) -> NDArray[Any]:
 
 def _nifti_mask(path: Path, grid: Geometry) -> tuple[NDArray[Any], tuple[str, ...]]:
     labels = nifti.read_label_map(path)
-    own = labels.geometry
+    array, own, turned = turned_to(labels.array, labels.geometry, grid)
     if own.shape != grid.shape:
         raise LabelError(f"the mask has {own.shape} voxels, its picture {grid.shape}", path=path)
     try:
@@ -243,9 +243,7 @@ def _nifti_mask(path: Path, grid: Geometry) -> tuple[NDArray[Any], tuple[str, ..
     except GeometryError as error:
         raise GeometryError(error.message, path=path) from error
     odd = tuple(f"mask: {one}" for one in nifti.oddities(path))
-    if note:
-        odd += (note,)
-    return labels.array, odd
+    return array, (*odd, *filter(None, (turned, note)))
 
 
 def _what_is_there(root: Path, preset: Preset | None) -> str:

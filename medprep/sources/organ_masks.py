@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from medprep.errors import DicomError, GeometryError, LabelError, SourceError
 from medprep.files import natural_key
 from medprep.geometry import SAME_GRID_MM, Geometry
 from medprep.sources.dataset_json import organ_name
+from medprep.turns import Turn
 
 MASKS = "masks_dicom"
 """The folder that holds one folder for each organ, in lower case."""
@@ -134,6 +136,7 @@ def _by_order(
 def _by_place(
     mask: NDArray[np.bool_], own: Geometry, grid: Geometry
 ) -> tuple[NDArray[np.bool_], str]:
+    mask, own, turned = turned_to(mask, own, grid)
     if own.shape[1:] != grid.shape[1:]:
         raise LabelError(
             f"has slices of {own.shape[1]} x {own.shape[2]} pixels, its picture "
@@ -151,13 +154,33 @@ def _by_place(
     whole[below:above] = mask
     if above - below < grid.shape[0] and not note:
         note = f"only slices {below + 1} to {above} of {grid.shape[0]} have one"
-    return whole, note
+    return whole, "; ".join(filter(None, (turned, note)))
 
 
 def _part(grid: Geometry, below: int, above: int) -> Geometry:
     affine = grid.affine.copy()
     affine[:3, 3] += below * affine[:3, 0]
     return Geometry((above - below, *grid.shape[1:]), affine)
+
+
+def turned_to(
+    mask: NDArray[Any], own: Geometry, grid: Geometry
+) -> tuple[NDArray[Any], Geometry, str]:
+    """Turn a mask whose axes run in another order or direction than its picture's.
+
+    Returns
+    -------
+    ndarray, Geometry
+        The mask and its grid, no voxel interpolated; as they were where no turn is needed or
+        none would do.
+    str
+        What happened; empty for nothing.
+    """
+    turn = Turn.between(own, grid)
+    turned = own if turn is None else turn.geometry(own)
+    if turn is None or (turned.shape == own.shape and turned.distance_mm(own) == 0):
+        return mask, own, ""
+    return np.ascontiguousarray(turn.array(mask)), turned, f"the mask was turned: {turn.said}"
 
 
 def place_note(own: Geometry, grid: Geometry) -> str:
@@ -177,7 +200,7 @@ def place_note(own: Geometry, grid: Geometry) -> str:
     if apart > 0.5 * min(grid.spacing_mm):
         raise GeometryError(
             f"mask and picture lie {apart:.3g} mm apart, more than half a voxel: one of the two "
-            "headers is wrong"
+            "headers is wrong, or the mask was drawn on another grid"
         )
     if apart > SAME_GRID_MM:
         return f"mask and picture lie {apart:.3g} mm apart: the picture's grid is taken"

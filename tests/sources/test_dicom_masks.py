@@ -165,6 +165,33 @@ def test_masks_lie_where_their_pictures_lie(
         assert len(read_masks(case, picture)[1]) == notes
 
 
+@pytest.mark.parametrize(
+    ("orientation", "first", "flipped"),
+    [
+        ((-1, 0, 0, 0, -1, 0), (5, 3), (0, 1)),
+        ((-1, 0, 0, 0, 1, 0), (5, 0), (1,)),
+        ((0, 1, 0, 1, 0, 0), (0, 0), ()),
+    ],
+    ids=["half a turn", "rows the other way", "rows as columns"],
+)
+def test_a_mask_with_other_axes_is_turned(
+    tmp_path: Path, orientation: tuple[int, ...], first: tuple[int, int], flipped: tuple[int, ...]
+) -> None:
+    write_patient(tmp_path)
+    case, picture = only_case(tmp_path)
+    wanted, _ = read_masks(case, picture)
+    for number in range(SLICES):
+        stored = np.flip(plane(number), flipped)
+        write_dicom(
+            tmp_path / "MASKS_DICOM" / "liver" / f"image_{number}",
+            stored if flipped else np.ascontiguousarray(stored.T),
+            (*first, 2.0 * number), orientation, Modality="CT",
+        )  # fmt: skip
+    found, notes = read_masks(case, picture)
+    assert np.array_equal(found["liver"], wanted["liver"])
+    assert len(notes) == 1 and notes[0].startswith("mask of liver: the mask was turned: ")
+
+
 def test_a_mask_outside_its_picture_is_refused(tmp_path: Path) -> None:
     write_patient(tmp_path, organs=())
     write_stack(tmp_path / "MASKS_DICOM" / "liver", slices=range(8, 16))
