@@ -103,6 +103,7 @@ class Augment:
             options = {
                 "copies": self.copies, "seed": self.seed, "recipe": asdict(recipe),
                 "engine": engine, "dimensions": self.dimensions,
+                **({"inverted": True} if payload.inverted else {}),
             }  # fmt: skip
             inputs = [artifact_input(image), artifact_input(labels)]
             tasks.append(task("augment", _VERSION, row.name, inputs, options, payload))

@@ -20,6 +20,7 @@ from medprep.formats import nifti, png
 from medprep.formats.windowing import Scale16, Window, to_8bit, to_16bit
 from medprep.geometry import Geometry
 from medprep.stages.base import CaseResult
+from medprep.stages.pictures import is_inverted
 from medprep.volume import LabelMap, Volume, compact
 from medprep.workspace.layout import Layout
 
@@ -55,13 +56,19 @@ class AugmentCase:
     mirror: dict[int, int]
     flips: tuple[Axis, ...]
 
+    @property
+    def inverted(self) -> bool:
+        """Whether its copies show low numbers bright, as its slices do."""
+        return self.dimensions == 2 and is_inverted(self.image)
+
 
 def augment_case(work: AugmentCase) -> CaseResult:
     """Write a case's copies, one after the other, with their plans and their grid."""
     target = work.layout.augmented(work.case)
     source = _Source.of(
-        work.layout, work.case, work.image, work.engine, work.dimensions, work.mirror
-    )
+        work.layout, work.case, work.image, work.engine, work.dimensions, work.mirror,
+        work.inverted,
+    )  # fmt: skip
     plans: dict[str, Plan] = {}
     with AtomicFiles() as files:
         root = files.folder(target)
@@ -74,7 +81,7 @@ def augment_case(work: AugmentCase) -> CaseResult:
     slices = work.copies * source.grid.shape[0]
     facts = {
         "copies": work.copies, "slices": slices, "dimensions": work.dimensions,
-        "engine": work.engine,
+        "engine": work.engine, **_if_inverted(work),
     }  # fmt: skip
     return CaseResult((work.layout.relative(target),), facts)
 
@@ -102,12 +109,13 @@ def replay(layout: Layout, case: str, copy: int, folder: Path) -> None:
         image = json.loads(layout.sidecar(case).read_text())
         mirror = {int(label): other for label, other in record["mirror"].items()}
         engine, dimensions = record["engine"], record["dimensions"]
+        inverted = record.get("inverted", False)
         plans = {name: Plan.from_dict(one) for name, one in record["plans"].items()}
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise FormatError(f"no plan of an augmentation: {type(error).__name__}", path=path) from (
             error
         )
-    source = _Source.of(layout, case, image, engine, dimensions, mirror)
+    source = _Source.of(layout, case, image, engine, dimensions, mirror, inverted)
     wanted = source.names(copy)
     if not plans.keys() >= set(wanted):
         raise FormatError(f"no plan of copy {copy} of {case}", path=path)
@@ -148,13 +156,14 @@ class _Source:
         engine: Engine,
         dimensions: Dimensions,
         mirror: Mapping[int, int],
+        inverted: bool,
     ) -> _Source:
         volume = nifti.read(layout.image(case))
         labels = nifti.read_label_map(layout.cleaned(case))
         volume.geometry.require_same(labels.geometry)
         values = volume.array
         if dimensions == 2:
-            values = pixels_of(values, image)
+            values = pixels_of(values, image, inverted)
         elif values.dtype not in PICTURE_TYPES:
             values = compact(values)
         return cls(case, values, labels.array, volume.geometry, engine, dimensions, mirror)
@@ -208,11 +217,17 @@ class _Source:
             png.write_labels(labels_to / f"{number:03d}.png", labels)
 
 
-def pixels_of(values: NDArray[Any], image: Mapping[str, Any]) -> NDArray[Any]:
+def pixels_of(values: NDArray[Any], image: Mapping[str, Any], inverted: bool) -> NDArray[Any]:
     """Give a volume as its slices are stored: 16 bits where ``convert`` wrote them, else 8."""
     if image["scale16"] is not None:
         return to_16bit(values, Scale16(**image["scale16"]))
-    return to_8bit(values, Window(**image["window"]))
+    shown = to_8bit(values, Window(**image["window"]))
+    return ~shown if inverted else shown
+
+
+def _if_inverted(work: AugmentCase) -> dict[str, Any]:
+    """Give what records say where copies are inverted; nothing else."""
+    return {"inverted": True} if work.inverted else {}
 
 
 def _plans(work: AugmentCase, plans: Mapping[str, Plan]) -> bytes:
@@ -229,6 +244,7 @@ def _plans(work: AugmentCase, plans: Mapping[str, Plan]) -> bytes:
         "dimensions": work.dimensions,
         "flips": work.flips,
         "mirror": work.mirror,
+        **_if_inverted(work),
     }
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items()]
     drawn = [f"    {json.dumps(name)}: {json.dumps(one.to_dict())}" for name, one in plans.items()]
@@ -249,4 +265,5 @@ def _grid(work: AugmentCase, grid: Geometry) -> bytes:
         scale = image["scale16"]
         record["window"] = asdict(Window(**image["window"]))
         record["scale16"] = None if scale is None else asdict(Scale16(**scale))
+        record |= _if_inverted(work)
     return json_bytes(record)

@@ -67,17 +67,20 @@ class _Row:
         number = max(range(len(self._labels)), key=lambda one: _shows(self._labels[one]))
         part = slice(number, number + 1)
         found = [_slice(folder / f"{copy}", f"{number:03d}.png") for copy in copies]
-        return [(pixels_of(picture[part], self._image), self._labels[part]), *found]
+        return [(self._pixels(picture[part]), self._labels[part]), *found]
 
     def drawn(self, picture: NDArray[Any], labels: NDArray[Any]) -> bytes:
         """Draw one of them."""
         window = self._image["window"]["low"], self._image["window"]["high"]
         if self._facts["dimensions"] == 2:
             ends = np.array([[window[0]], [window[1]]])
-            low, high = pixels_of(ends, self._image).ravel()
+            low, high = sorted(self._pixels(ends).ravel())
             window = float(low), float(high)
         grid = Geometry(picture.shape, self._grid.affine)
         return thumbnail_png(picture, labels, grid, self._colours, window)
+
+    def _pixels(self, values: NDArray[Any]) -> NDArray[Any]:
+        return pixels_of(values, self._image, self._facts.get("inverted", False))
 
 
 def _shows(labels: NDArray[Any]) -> tuple[int, int]:

@@ -162,6 +162,7 @@ def _facts(picture: Picture, window: Window, scale: Scale16 | None) -> dict[str,
         "dtype": str(picture.volume.array.dtype),
         "window": asdict(window),
         "scale16": None if scale is None else asdict(scale),
+        **({"inverted": True} if picture.inverted and scale is None else {}),
         "source_order": list(picture.order),
         "notes": notes,
     }

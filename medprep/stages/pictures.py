@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from medprep.dicom.stacks import Policy
 from medprep.sources.base import Reader
@@ -42,3 +44,10 @@ class SourcePicture:
             return read_picture(
                 self.reader, paths, self.modality, sequence=self.sequence, policy=policy
             )
+
+
+def is_inverted(image: Mapping[str, Any]) -> bool:
+    """Tell from the facts of a conversion whether its 8-bit slices show low numbers bright."""
+    # Where nobody recorded it yet, the note of a MONOCHROME1 series is what is known.
+    noted = any(one.startswith("MONOCHROME1") for one in image["notes"])
+    return image["scale16"] is None and bool(image.get("inverted", noted))

@@ -176,5 +176,7 @@ def _augmented(
     slices: list[Copies] = []
     for copy in numbers:
         paths = [sorted((folder / f"{copy}" / kind).glob("*.png")) for kind in ("images", "labels")]
-        slices.append(AugmentedSlices(row.name, tuple(paths[0]), tuple(paths[1]), window, grid))
+        slices.append(AugmentedSlices(
+            row.name, tuple(paths[0]), tuple(paths[1]), window, grid, copies.get("inverted", False)
+        ))  # fmt: skip
     return slices

@@ -68,13 +68,17 @@ class TrainingCase:
 
 @dataclass(frozen=True)
 class AugmentedSlices:
-    """Augmented slices of a case as PNG, their grid, and the window in the PNGs' own numbers."""
+    """Augmented slices of a case as PNG, their grid, and the window in the PNGs' own numbers.
+
+    Where they are ``inverted`` they show low numbers bright, which the case itself does not.
+    """
 
     case: str
     images: tuple[Path, ...]
     labels: tuple[Path, ...]
     window: Window
     grid: SliceGrid
+    inverted: bool = False
 
 
 Copies = AugmentedSlices | TrainingCase
@@ -209,6 +213,7 @@ def _in_shards(case: TrainingCase, store: Store) -> Decoded:
 
 def _slices(copies: AugmentedSlices, store: Store) -> Decoded:
     pictures = np.stack([png.read(path) for path in ahead(copies.images)])
+    pictures = ~pictures if copies.inverted else pictures
     labels = np.stack([png.read(path) for path in ahead(copies.labels)])
     if pictures.shape != labels.shape:
         raise TrainingError(

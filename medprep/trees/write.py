@@ -164,7 +164,8 @@ def _write_slices(job: VolumeJob, files: AtomicFiles) -> tuple[Series, dict[str,
         window = choose_window(values, job.options.window, series.volume.modality, series.window)
         flip = 255 if series.inverted else 0
         png.write_slices(folder, (to_8bit(plane, window) ^ np.uint8(flip) for plane in values))
-        return series, {"window": asdict(window)}
+        said = {"inverted": True} if series.inverted else {}
+        return series, {"window": asdict(window), **said}
     scale = choose_scale(values)
     png.write_slices(folder, (to_16bit(plane, scale) for plane in values))
     return series, {"scale16": asdict(scale)}

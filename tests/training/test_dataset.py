@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,8 @@ def test_copies_as_slices(tmp_path: Path) -> None:
     assert one.pictures[0].array[:, 0, 0].tolist() == [7, 8]
     assert one.labels.array[:, 0, 0].tolist() == [0, 1]
     assert one.windows == ((0.0, 255.0),)
+    (inverted,) = read(copies=(replace(copies, inverted=True),))
+    assert inverted.pictures[0].array[:, 0, 0].tolist() == [248, 247]
 
 
 def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path) -> None:

@@ -179,6 +179,8 @@ def test_monochrome1_keeps_its_numbers_and_looks_as_it_is_meant_to(tmp_path: Pat
     )
     (picture,) = (tmp_path / "b").rglob("*.png")
     assert np.array_equal(png.read(picture), 255 - 17 * ramp)
+    (sidecar,) = (tmp_path / "b").rglob("*.json")
+    assert json.loads(sidecar.read_text())["inverted"] is True
 
 
 def test_time_points_one_file_each_or_one_stack(tmp_path: Path) -> None:
