@@ -17,6 +17,8 @@ Kind = Literal["text", "texts", "number", "numbers", "bytes"]
 PIXEL_DATA = 0x7FE00010
 FLOAT_PIXEL_DATA = 0x7FE00008
 DOUBLE_PIXEL_DATA = 0x7FE00009
+MODALITY_LUT = 0x00283000
+"""A sequence: that it is there is all that is kept of it, as empty ``bytes``."""
 
 WANTED: dict[int, tuple[str, Kind]] = {
     0x00020002: ("MediaStorageSOPClassUID", "text"),
@@ -86,6 +88,7 @@ WANTED: dict[int, tuple[str, Kind]] = {
     0x00281051: ("WindowWidth", "numbers"),
     0x00281052: ("RescaleIntercept", "number"),
     0x00281053: ("RescaleSlope", "number"),
+    MODALITY_LUT: ("ModalityLUTSequence", "bytes"),
     0x00291010: ("SiemensImageHeader", "bytes"),
     0x00431039: ("GEBValue", "numbers"),
     0x00541330: ("ImageIndex", "number"),

@@ -10,7 +10,13 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from medprep.dicom.dictionary import DOUBLE_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA, WANTED
+from medprep.dicom.dictionary import (
+    DOUBLE_PIXEL_DATA,
+    FLOAT_PIXEL_DATA,
+    MODALITY_LUT,
+    PIXEL_DATA,
+    WANTED,
+)
 
 _LONG = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
@@ -111,13 +117,16 @@ def walk(
             return _at_pixels(values, tag, length, value_at, at)
         if length == _UNDEFINED:
             at = _skip_sequence(window, value_at, explicit and vr != b"UN", 0)
+            if tag == MODALITY_LUT and at > value_at + 8:
+                values[tag] = vr, b""
             continue
         if tag in WANTED and length:
             if value_at + length > size:
                 raise Damaged(f"a length runs {value_at + length - size:,} bytes past the end")
-            if length > _LONGEST_VALUE:
+            kept = 0 if tag == MODALITY_LUT else length
+            if kept > _LONGEST_VALUE:
                 raise Unreadable(f"a value of {length} bytes at {at}")
-            values[tag] = vr, window.take(value_at, length)
+            values[tag] = vr, window.take(value_at, kept)
         at = value_at + length
 
 

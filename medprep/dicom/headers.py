@@ -149,6 +149,7 @@ def _slice(tags: Tags, record: Record, blob: Blob, role: str) -> SliceHeader:
         whole_hint(tags, "InstanceNumber"),
         record.pixels_at,
         record.pixels_bytes,
+        "ModalityLUTSequence" in tags,
     )
 
 

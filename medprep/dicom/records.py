@@ -114,6 +114,8 @@ class SliceHeader:
         (0020,0013), or 0.
     pixels_at, pixels_bytes
         Where the pixel data lies, as in `Record`.
+    modality_lut
+        Whether a table says what stored numbers mean (0028,3000).
     """
 
     blob: Blob
@@ -133,3 +135,4 @@ class SliceHeader:
     instance: int
     pixels_at: int
     pixels_bytes: int
+    modality_lut: bool

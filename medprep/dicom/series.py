@@ -146,6 +146,10 @@ def read_plan(plan: Plan, on_plane: Callable[[NDArray[Any]], None] | None = None
     first = plan.slices[0]
     if first.encoding.photometric == "MONOCHROME1":
         notes.append("MONOCHROME1: low numbers are meant to look bright; 8-bit PNG shows them so")
+    if any(one.modality_lut for one in plan.slices):
+        notes.append(
+            "its Modality LUT (0028,3000) is not applied: grey values are not what it says"
+        )
     middle = plan.slices[len(plan.slices) // 2]
     volume = Volume(array, geometry, first.origin.modality)
     return Series(volume, plan.order, middle.window, (*plan.notes, *notes), first)

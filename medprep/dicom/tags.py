@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from medprep.dicom.blobs import Blob
-from medprep.dicom.dictionary import FLOAT_PIXEL_DATA, WANTED, Kind, Tags
+from medprep.dicom.dictionary import FLOAT_PIXEL_DATA, MODALITY_LUT, WANTED, Kind, Tags
 from medprep.dicom.elements import Damaged, Elements, Unreadable, is_vr, walk
 from medprep.errors import DicomError
 
@@ -266,6 +266,8 @@ def _by_pydicom(blob: Blob, reason: str) -> Record:
 def _raw_value(dataset: Any, tag: int, kind: Kind) -> Any:
     if tag not in dataset:
         return None
+    if tag == MODALITY_LUT:
+        return b"" if dataset[tag].value else None
     element = dataset.get_item(tag)
     raw = element.value
     if not isinstance(raw, bytes):  # pydicom has parsed it already

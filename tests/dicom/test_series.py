@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
-from dicom_files import AXIAL, write_dicom
+from dicom_files import AXIAL, resaved, write_dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medprep.dicom.series import Series, read_series, read_stack
 from medprep.errors import DicomError
@@ -237,3 +239,24 @@ def test_a_broken_slice_is_named_by_its_number_not_its_path(tmp_path: Path) -> N
         read_series(paths)
     assert raised.value.path == str(paths[3])
     assert str(tmp_path) not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
+)
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("items", [0, 1])
+def test_a_table_of_grey_values_is_told_since_it_is_not_applied(
+    tmp_path: Path, syntax: str, undefined: bool, items: int
+) -> None:
+    table = pydicom.Dataset()
+    for name, value in (("LUTDescriptor", [3, 0, 16]), ("LUTData", [7, 8, 9])):
+        table.add(pydicom.DataElement(name, "US", value))
+    tables = pydicom.DataElement("ModalityLUTSequence", "SQ", pydicom.Sequence([table] * items))
+    tables.is_undefined_length = undefined
+    path = write_dicom(tmp_path / "a.dcm", np.arange(6, dtype=np.uint16).reshape(2, 3))
+    whole = pydicom.dcmread(path)
+    whole.add(tables)
+    pydicom.dcmwrite(path, whole)
+    notes = read_series([resaved(path, syntax)]).notes
+    assert any("Modality LUT (0028,3000) is not applied" in note for note in notes) == bool(items)
