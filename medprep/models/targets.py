@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,7 +52,8 @@ class Targets:
         Label to organ, from 1 without gaps.
     regions
         Region to the organs in it; the one that comes first is what is left of a region where
-        smaller ones lie over it.
+        smaller ones lie over it. They are kept in the order of their channels: those of most organs
+        first, of as many as they are given. Targets of another order are other targets.
 
     Raises
     ------
@@ -64,7 +66,9 @@ class Targets:
 
     def __post_init__(self) -> None:
         names = {int(label): str(name) for label, name in sorted(self.names.items())}
-        regions = {str(name): tuple(members) for name, members in self.regions.items()}
+        given = [(str(name), tuple(members)) for name, members in self.regions.items()]
+        given.sort(key=lambda one: -len(set(one[1])))
+        regions = OrderedDict(given)  # unlike those of dict, two are equal in the same order only
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "regions", regions)
         if not names or list(names) != list(range(1, len(names) + 1)) or len(names) > _MOST_LABELS:
@@ -94,15 +98,16 @@ class Targets:
         """
         try:
             names = {int(label): name for label, name in record["names"].items()}
-            return cls(names, dict(record["regions"]))
+            return cls(names, _in_order(names, record["regions"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"no targets in this record: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the targets as plain values for JSON."""
+        """Give the targets as plain values for JSON, in which no list is sorted."""
         return {
             "names": {str(label): name for label, name in self.names.items()},
-            "regions": {name: list(members) for name, members in self.regions.items()},
+            # Without any as ever: the same net gives the same bytes.
+            "regions": [[name, list(members)] for name, members in self.regions.items()] or {},
         }
 
     @property
@@ -126,11 +131,11 @@ class Targets:
     def overlapping(self) -> tuple[Channel, ...]:
         """The channels where there are regions, in the order in which they are painted."""
         labels = {name: label for label, name in self.names.items()}
-        nested = sorted(self.regions.items(), key=lambda one: -len(set(one[1])))
         found: list[Channel] = []
         covered: set[int] = set()
         painted: set[int] = set()
-        for name, members in reversed(nested):  # the last that is painted takes what it likes
+        # The last that is painted takes what it likes.
+        for name, members in reversed([*self.regions.items()]):
             inside = tuple(labels[one] for one in members)
             left = [label for label in inside if label not in covered]
             paint = left[0] if left else None
@@ -199,3 +204,21 @@ class Targets:
             np.copyto(labels, label, where=logits[label] > best)
             np.maximum(best, logits[label], out=best)
         return labels
+
+
+def default_regions(names: Mapping[int, str]) -> dict[str, tuple[str, ...]]:
+    """Give the regions where none were given: each organ is one by itself, in label order."""
+    return {f"{name} alone": (name,) for _, name in sorted(names.items())}
+
+
+def _in_order(names: Mapping[int, str], stored: Any) -> dict[str, Any]:
+    """Give stored regions in the order in which a net was trained.
+
+    Older records hold them by name, sorted. So were those that a workspace gave; the default ones
+    were not.
+    """
+    if not isinstance(stored, Mapping):
+        return dict(stored)
+    found = {name: tuple(members) for name, members in stored.items()}
+    default = default_regions(names)
+    return default if found == default else found

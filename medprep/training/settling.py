@@ -13,7 +13,7 @@ from medprep.errors import OptionError
 from medprep.models.preparation import Preparation
 from medprep.models.registry import ModelInfo
 from medprep.models.resampling import shape_at
-from medprep.models.targets import Targets
+from medprep.models.targets import Targets, default_regions
 from medprep.models.transplant import encoder_of
 from medprep.training.fingerprint import Fingerprint
 from medprep.training.options import Settled, TrainingOptions, trainable
@@ -117,7 +117,7 @@ def targets_of(
     """Give what the net is asked for; without regions each organ is one by itself."""
     if target == "classes":
         return Targets(organs)
-    return Targets(organs, regions or {f"{name} alone": (name,) for name in organs.values()})
+    return Targets(organs, regions or default_regions(organs))
 
 
 def _prepare(

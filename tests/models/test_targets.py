@@ -26,7 +26,8 @@ def any_targets(draw: st.DrawFn) -> Targets:
     names = {label: f"o{label}" for label in range(1, count + 1)}
     members = st.lists(st.sampled_from(sorted(names.values())), min_size=1, unique=True)
     found = draw(st.lists(members, max_size=4))
-    return Targets(names, {f"r{n}": tuple(one) for n, one in enumerate(found)})
+    called = draw(st.permutations([f"r{n}" for n in range(len(found))]))
+    return Targets(names, {name: tuple(one) for name, one in zip(called, found, strict=True)})
 
 
 def sure(targets: Targets, labels: np.ndarray) -> np.ndarray:
@@ -48,9 +49,28 @@ def test_what_is_encoded_decodes_to_the_same(targets: Targets, data: st.DataObje
 
 @given(any_targets())
 def test_a_record_gives_the_same_targets(targets: Targets) -> None:
-    again = Targets.from_dict(json.loads(json.dumps(targets.to_dict())))
+    again = Targets.from_dict(json.loads(json.dumps(targets.to_dict(), sort_keys=True)))
     assert again == targets
-    assert again.channel_names == targets.channel_names
+    assert again.overlapping == targets.overlapping
+
+
+def test_channels_in_another_order_are_other_targets() -> None:
+    names = {1: "a", 2: "b"}
+    one, other = ({first: (first[0],) for first in pair} for pair in (("a1", "b1"), ("b1", "a1")))
+    assert Targets(names, one) != Targets(names, other)
+    whole = {"all": ("a", "b")}
+    assert Targets(names, one | whole) == Targets(names, whole | one)
+
+
+def test_older_records_have_the_channels_of_their_training() -> None:
+    """They hold regions by name, sorted; each organ by itself was trained in label order."""
+    chaos = {1: "liver", 2: "right_kidney", 3: "left_kidney", 4: "spleen"}
+    alone = {f"{name} alone": [name] for name in sorted(chaos.values())}
+    again = Targets.from_dict({"names": chaos, "regions": alone})
+    assert [channel.paint for channel in again.overlapping] == [1, 2, 3, 4]
+    named = {"kidneys": ["left_kidney", "right_kidney"], "soft": ["spleen", "liver"]}
+    given = Targets.from_dict({"names": chaos, "regions": named})
+    assert given.channel_names[:2] == ("kidneys", "soft")
 
 
 def test_classes_have_a_background_first() -> None:

@@ -180,6 +180,17 @@ def test_regions(cases: list[TrainingCase], tmp_path: Path) -> None:
     assert (targets.exclusive, targets.channel_names) == (False, ("whole", "core"))
 
 
+def test_organs_by_themselves_stay_the_channels_they_were(
+    cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    """Their names sort otherwise than their labels."""
+    run(cases, tmp_path, options(target="regions", steps=2))
+    _, record = load_model(tmp_path / MODEL, torch.device("cpu"))
+    targets = Preparation.from_record(record).targets
+    assert targets.channel_names == ("shell alone", "core alone")
+    assert [channel.paint for channel in targets.overlapping] == [1, 2]
+
+
 def test_deep_supervision_goes_on_exactly_too(cases: list[TrainingCase], tmp_path: Path) -> None:
     """Its heads are in the state and not in the model."""
     wanted = options(recipe="nnunet")
