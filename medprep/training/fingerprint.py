@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from math import prod
 from typing import Any, Literal, get_args
 
@@ -20,7 +21,8 @@ from medprep.models.resampling import Shape, shape_at
 from medprep.models.scaling import Scaling
 from medprep.models.targets import Targets
 from medprep.training.dataset import Decoded
-from medprep.training.marks import greys_of, spread
+from medprep.training.greys import Greys
+from medprep.training.marks import greys_of
 
 Normalise = Literal["window", "ct", "mr"]
 NORMALISATIONS: tuple[Normalise, ...] = get_args(Normalise)
@@ -33,27 +35,6 @@ VOXELS_A_STEP = 4 * 256 * 256
 """What a laptop's CPU and memory take in one step of a narrow net."""
 _SMALLEST_BATCH, _LARGEST_BATCH = 2, 8
 _COARSER, _ANISOTROPIC = 1.03, 2.0
-_PERCENTILES = (0.5, 99.5)
-_MOST = 50_000_000
-"""Grey values that are looked at in all: of more than a thousand cases fewer are taken of each."""
-
-
-@dataclass(frozen=True)
-class Greys:
-    """Grey values of a channel inside the organs of the training cases.
-
-    Parameters
-    ----------
-    low, high
-        Percentiles 0.5 and 99.5.
-    mean, sd
-        Of all of them; ``sd`` is above 0.
-    """
-
-    low: float
-    high: float
-    mean: float
-    sd: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +58,8 @@ class Fingerprint:
     def of(cls, decoded: Iterable[Decoded]) -> Fingerprint:
         """Look at the cases themselves; copies are passed over.
 
+        Cases without organs say nothing of their grey values, unless there are no others.
+
         Raises
         ------
         TrainingError
@@ -84,13 +67,15 @@ class Fingerprint:
         """
         spacings, shapes, modalities = [], [], []
         sampled: list[tuple[NDArray[Any], ...]] = []
+        marked: list[bool] = []
         for one in decoded:
             if not one.own:
                 continue
             spacings.append(one.grid.spacing_mm)
             shapes.append((one.shape[0], one.shape[1], one.shape[2]))
             modalities.append(one.modality)
-            sampled.append(_inside(one))
+            sampled.append(_sampled(one))
+            marked.append(_has_organ(one))
             if len(sampled[-1]) != len(sampled[0]):
                 raise TrainingError(
                     f"{one.case} has {len(sampled[-1])} channels, others {len(sampled[0])}; wanted "
@@ -98,7 +83,8 @@ class Fingerprint:
                 )
         if not sampled:
             raise TrainingError("no case to learn from; wanted is one with labels: medprep status")
-        greys = tuple(_greys(channel) for channel in zip(*sampled, strict=True))
+        inside = list(compress(sampled, marked)) or sampled
+        greys = tuple(Greys.of(channel) for channel in zip(*inside, strict=True))
         return cls(tuple(spacings), tuple(shapes), tuple(modalities), greys)
 
     def normalisation(self) -> Normalise:
@@ -275,19 +261,11 @@ def fit_batch(patch: Sequence[int], voxels: int) -> int:
     return max(_SMALLEST_BATCH, min(_LARGEST_BATCH, fitting))
 
 
-def _inside(one: Decoded) -> tuple[NDArray[Any], ...]:
-    """Give grey values of each channel inside the organs."""
+def _has_organ(one: Decoded) -> bool:
+    return bool(one.labels.array.any() if one.shard is None else one.shard.planes)
+
+
+def _sampled(one: Decoded) -> tuple[NDArray[Any], ...]:
     if one.shard is not None:
         return one.shard.greys()
     return greys_of(one.labels.array, [stored.array for stored in one.pictures])
-
-
-def _greys(cases: Sequence[NDArray[Any]]) -> Greys:
-    most = max(1, _MOST // len(cases))
-    values = np.concatenate([spread(own, most).astype(np.float64) for own in cases])
-    low, high = np.percentile(values, _PERCENTILES).tolist()
-    if not low < high:
-        low, high = float(values.min()), float(values.max())
-    if not low < high:
-        high = low + 1
-    return Greys(low, high, float(values.mean()), float(values.std()) or 1.0)

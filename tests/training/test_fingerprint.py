@@ -16,7 +16,8 @@ from medprep.models.scaling import Scaling
 from medprep.models.targets import Targets
 from medprep.training.cache import Stored
 from medprep.training.dataset import Decoded
-from medprep.training.fingerprint import Fingerprint, Greys, fit_batch, fit_patch
+from medprep.training.fingerprint import Fingerprint, fit_batch, fit_patch
+from medprep.training.greys import Greys
 from medprep.training.online import SliceGrid
 
 ORGANS = Targets({1: "liver"})
@@ -51,6 +52,18 @@ def test_greys_are_those_inside_the_organs() -> None:
     assert two.mean == pytest.approx(2 * one.mean)
 
 
+def test_a_case_without_organs_says_nothing_of_their_greys() -> None:
+    alone = Fingerprint.of([case(seed=1)])
+    for cases in ([case(seed=1), case(organ=False, seed=2)], [case(organ=False), case(seed=1)]):
+        beside = Fingerprint.of(cases)
+        assert beside.greys == alone.greys
+        assert len(beside.shapes) == 2
+    none = Fingerprint.of([case(organ=False)])
+    assert none.greys[0].mean == -1000
+    with pytest.raises(TrainingError, match="c2 has 2 channels, others 1"):
+        Fingerprint.of([case(organ=False), case(seed=2, channels=2)])
+
+
 def test_many_voxels_are_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medprep.training.marks.GREYS", 500)
     assert Fingerprint.of([case()]).greys[0].mean == pytest.approx(100, abs=2)
@@ -63,7 +76,7 @@ def test_of_many_cases_fewer_voxels_are_taken_of_each(monkeypatch: pytest.Monkey
         taken.extend(map(len, parts))
         return np.hstack(parts)
 
-    monkeypatch.setattr("medprep.training.fingerprint._MOST", 600)
+    monkeypatch.setattr("medprep.training.greys._MOST", 600)
     monkeypatch.setattr(np, "concatenate", concatenated)
     many = Fingerprint.of([case(seed=n) for n in range(3)])
     assert max(taken) == 200

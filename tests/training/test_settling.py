@@ -9,7 +9,8 @@ import torch
 
 from medprep.errors import OptionError
 from medprep.models.registry import build, config_of, describe
-from medprep.training.fingerprint import Fingerprint, Greys
+from medprep.training.fingerprint import Fingerprint
+from medprep.training.greys import Greys
 from medprep.training.options import Settled, TrainingOptions
 from medprep.training.settling import MOST_OPERATIONS, MOST_STEPS_CPU, settle, targets_of
 from medprep.training.sizing import blueprint, operations, voxels_a_step

@@ -12,6 +12,7 @@ import pytest
 from training_sets import ORGANS, in_shards, make_ball, weights_of
 
 from medprep.errors import FormatError
+from medprep.formats import nifti
 from medprep.formats.bricks import Bricks
 from medprep.models.scaling import Scaling
 from medprep.progress import Silent
@@ -22,6 +23,7 @@ from medprep.training.fingerprint import Fingerprint
 from medprep.training.loop import train
 from medprep.training.options import TrainingOptions
 from medprep.training.samples import Samples
+from medprep.volume import LabelMap
 
 Pairs = list[tuple[TrainingCase, TrainingCase]]
 
@@ -103,6 +105,21 @@ def test_nothing_is_unpacked_before_it_is_shown(
     shown, labels = samples.of[0].box((2, 2, 2), (8, 8, 8), (1, 1, 1))
     assert shown[0].shape == labels.shape == (8, 8, 8)
     assert [len(places) for places in samples.of[0].places]
+
+
+def test_the_same_of_a_case_without_organs(pairs: Pairs, tmp_path: Path) -> None:
+    empty = make_ball(tmp_path, "e")
+    labels = nifti.read_label_map(empty.labels)
+    none = LabelMap(np.zeros_like(labels.array), labels.geometry, ORGANS)
+    nifti.write(empty.labels, none)
+    plain, packed = pairs[0]
+    with Store(1 << 30) as store:
+        one, other, alone = (
+            Fingerprint.of(decode(cases, (), store))
+            for cases in ([empty, plain], [in_shards(empty, tmp_path / "s"), packed], [plain])
+        )
+    assert one == other
+    assert one.greys == alone.greys
 
 
 def test_no_more_files_stay_open_than_are_wanted(
