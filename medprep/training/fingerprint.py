@@ -221,10 +221,16 @@ def _coarser(spacing_mm: Spacing) -> Spacing:
     longest = max(spacing_mm)
     fine = [longest / one > _ANISOTROPIC for one in spacing_mm]
     slices, rows, columns = (
-        round(one * _COARSER, 3) if thin or not any(fine) else one
+        _grown(one) if thin or not any(fine) else one
         for one, thin in zip(spacing_mm, fine, strict=True)
     )
     return slices, rows, columns
+
+
+def _grown(step_mm: float) -> float:
+    """Round to micrometres, unless that takes the growth away."""
+    rounded = round(step_mm * _COARSER, 3)
+    return rounded if rounded > step_mm else step_mm * _COARSER
 
 
 def fit_patch(

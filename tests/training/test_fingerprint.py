@@ -16,7 +16,7 @@ from medprep.models.scaling import Scaling
 from medprep.models.targets import Targets
 from medprep.training.cache import Stored
 from medprep.training.dataset import Decoded
-from medprep.training.fingerprint import Fingerprint, fit_batch, fit_patch
+from medprep.training.fingerprint import Fingerprint, _coarser, fit_batch, fit_patch
 from medprep.training.greys import Greys
 from medprep.training.online import SliceGrid
 
@@ -157,6 +157,18 @@ def test_a_patch_that_would_show_little_of_a_volume_is_shown_larger_voxels() -> 
     assert prepared(least_share=0.25, patch=(8, 8, 8)).spacing_mm is None
     small = Fingerprint.of([case((36, 50, 35))]).preparation(3, ORGANS, 8, least_share=0.25)[0]
     assert small.spacing_mm is None, "a patch that shows it whole needs no larger voxels"
+
+
+@pytest.mark.parametrize("step", [0.0004, 0.005, 0.016])
+def test_the_finest_voxels_become_larger_too(step: float) -> None:
+    """Rounded to micrometres they would stay as they are."""
+    coarse = (step,) * 3
+    for _ in range(100):
+        larger = _coarser(coarse)
+        assert larger > coarse
+        coarse = larger
+    assert _coarser((0.016, 0.1, 0.1))[0] > 0.016
+    assert _coarser((7.7, 1.25, 1.25)) == (7.7, 1.288, 1.288)
 
 
 def test_patches_fit_into_memory() -> None:
