@@ -204,13 +204,13 @@ class Train:
         leaks = self._leaks(context)
         from medprep.training.loop import train
 
-        workspace.database.forget("train", [run])
         folder = workspace.layout.model(run)
         learnt = (cases.train, cases.augmented, cases.val, cases.names)
         events = Events(folder) if self.tensorboard else None
         result = train(
-            *learnt, options, folder, made.key, context.progress, online, cases.regions, events
-        )
+            *learnt, options, folder, made.key, context.progress, online, cases.regions, events,
+            lambda: workspace.database.forget("train", [run]),
+        )  # fmt: skip
         _draw_curve(folder)
         names = ("model.safetensors", "model.json", "log.csv", "curve.png")
         files = tuple(workspace.layout.relative(folder / name) for name in names)

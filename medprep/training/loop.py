@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -52,6 +52,7 @@ def train(
     online: Online | None = None,
     regions: Mapping[str, tuple[str, ...]] | None = None,
     events: Events | None = None,
+    begins: Callable[[], object] = lambda: None,
 ) -> TrainingResult:
     """Train a net, or go on with a training that was stopped.
 
@@ -77,6 +78,8 @@ def train(
         Region to the organs in it, for ``target="regions"``.
     events
         Where TensorBoard is told, if anywhere.
+    begins
+        Is called when nothing is refused any more, before a file of an earlier training goes.
 
     Raises
     ------
@@ -89,8 +92,9 @@ def train(
     crew = Crew.here()
     if trainable(options.model).answers_clicks:
         return train_clicks(
-            cases, augmented, validation, organs, options, folder, key, progress, events, crew
-        )
+            cases, augmented, validation, organs, options, folder, key, progress, begins, events,
+            crew,
+        )  # fmt: skip
     crew.call(
         cases=cases, augmented=augmented, validation=validation, organs=organs, options=options,
         folder=folder, key=key, online=online, regions=regions,
@@ -113,8 +117,9 @@ def train(
         samples = Samples.prepared(decoded, preparation, store, together)
         watched = Validation(validation, preparation, store, crew)
         order = _Order(
-            samples, watched, organs, told, device, folder, key, progress, online, events, crew
-        )
+            samples, watched, organs, told, device, folder, key, progress, online, events, crew,
+            begins,
+        )  # fmt: skip
         return _in_memory(order, settled, preparation)
 
 
@@ -152,6 +157,7 @@ class _Order:
     online: Online | None
     events: Events | None
     crew: Crew
+    begins: Callable[[], object]
 
 
 def _in_memory(order: _Order, settled: Settled, preparation: Preparation) -> TrainingResult:
@@ -204,6 +210,7 @@ def _train(order: _Order, settled: Settled, preparation: Preparation) -> Trainin
         settled, objective, order.folder, order.key, record, order.progress, order.events, crew
     )
     session = Session(job)
+    order.begins()
     session.resume()
     batches = Batches(
         order.samples, preparation, settled.batch_size, settled.seed, order.online, settled.block

@@ -24,7 +24,12 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def named_loss(
-    name: Loss, *, exclusive: bool, weights: Sequence[float] = (), crew: Crew = ALONE
+    name: Loss,
+    *,
+    exclusive: bool,
+    channels: int,
+    weights: Sequence[float] = (),
+    crew: Crew = ALONE,
 ) -> LossFunction:
     """Give a loss.
 
@@ -35,6 +40,8 @@ def named_loss(
         regions; ``ce``: cross-entropy of classes, logits (B, K, ...) and targets int64 (B, ...).
     exclusive
         Whether the targets are classes, not regions.
+    channels
+        How many of them.
     weights
         With ``ce``, of each class, the background first; none weighs all alike.
     crew
@@ -48,7 +55,7 @@ def named_loss(
     if name not in LOSSES:
         raise OptionError(f"--loss is '{name}'; wanted is {', '.join(LOSSES)}")
     if weights and name != "ce":
-        raise OptionError(f"--class-weights go with --loss ce, not with {name}")
+        raise OptionError(f"--class-weight goes with --loss ce, not with {name}")
     if name == "dice-ce":
         return partial(dice_cross_entropy if exclusive else dice_bce, crew=crew)
     if (name == "ce") != exclusive:
@@ -56,6 +63,11 @@ def named_loss(
         raise OptionError(f"--loss {name} goes with --target {goes_with}, not with {other}")
     if name == "bce":
         return bce
+    if weights and len(weights) != channels:
+        raise OptionError(
+            f"--class-weight is given {len(weights)} times; wanted is {channels} times: once for "
+            "each class, the background first"
+        )
 
     def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         if not weights:

@@ -124,6 +124,7 @@ class Supervised:
         self._loss = named_loss(
             settled.loss,
             exclusive=targets.exclusive,
+            channels=targets.channels,
             weights=settled.class_weights,
             crew=crew,
         )

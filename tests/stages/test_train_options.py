@@ -61,6 +61,23 @@ def test_all_folds_and_again(work: Path) -> None:
     assert [one.run_id for one in named.of_folds(3)] == [f"mine-fold{fold}" for fold in range(3)]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"loss": "bce"}, "--loss bce goes with --target regions"),
+        ({"loss": "ce", "class_weight": (1.0,)}, "--class-weight is given 1 times; wanted is"),
+        ({"patch": "17x17"}, "multiples of 16"),
+    ],
+)
+def test_what_is_refused_leaves_the_run_that_there_is(
+    work: Path, wrong: dict[str, Any], says: str
+) -> None:
+    run([Train(**FAST)], work)
+    with pytest.raises(OptionError, match=says):
+        run([Train(**FAST, **wrong)], work)
+    assert run([Train(**FAST)], work).summaries[-1].kept == ["unet2d-fold0"]
+
+
 def test_options_are_the_words_that_ask_for_them() -> None:
     stage = Train(
         "unet3d", fold="all", patch="32x48x32", spacing="1.5x1x1", loss="ce",

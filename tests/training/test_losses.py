@@ -42,13 +42,13 @@ def test_class_weights() -> None:
     labels, logits = half_marked(), torch.zeros(1, 2, 4, 4)
     logits[:, 1] = 1.0
     wrong, right = np.log(1 + np.e), np.log(1 + np.exp(-1))
-    weighed = named_loss("ce", exclusive=True, weights=(1.0, 3.0))(logits, labels)
+    weighed = named_loss("ce", exclusive=True, channels=2, weights=(1.0, 3.0))(logits, labels)
     assert weighed.item() == pytest.approx((1 * wrong + 3 * right) / 4)
 
 
 @pytest.mark.parametrize(("name", "exclusive"), [("dice-ce", True), ("ce", True), ("bce", False)])
 def test_loss_of_background_only_is_finite(name: Loss, exclusive: bool) -> None:
-    loss = named_loss(name, exclusive=exclusive)
+    loss = named_loss(name, exclusive=exclusive, channels=3)
     wanted = torch.zeros(2, 8, 8, dtype=torch.int64) if exclusive else torch.zeros(2, 3, 8, 8)
     assert torch.isfinite(loss(torch.randn(2, 3, 8, 8), wanted))
 
@@ -59,4 +59,10 @@ def test_loss_of_background_only_is_finite(name: Loss, exclusive: bool) -> None:
 )
 def test_what_does_not_go_together(name: Loss, exclusive: bool, weights: tuple[float]) -> None:
     with pytest.raises(OptionError):
-        named_loss(name, exclusive=exclusive, weights=weights)
+        named_loss(name, exclusive=exclusive, channels=2, weights=weights)
+
+
+@pytest.mark.parametrize("many", [1, 2, 4])
+def test_a_weight_for_each_class(many: int) -> None:
+    with pytest.raises(OptionError, match=f"--class-weight is given {many} times; wanted is 3"):
+        named_loss("ce", exclusive=True, channels=3, weights=(1.0,) * many)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def train_clicks(
     folder: Path,
     key: str,
     progress: Progress,
+    begins: Callable[[], object],
     events: Events | None = None,
     crew: Crew = ALONE,
 ) -> TrainingResult:
@@ -44,7 +45,7 @@ def train_clicks(
 
     Parameters
     ----------
-    cases, augmented, validation, organs, options, folder, key, progress, events
+    cases, augmented, validation, organs, options, folder, key, progress, begins, events
         As `medprep.training.loop.train` takes them; an organ is whatever has a label of its own.
 
     Raises
@@ -78,6 +79,7 @@ def train_clicks(
         }
         objective = Clicked(net, settled, clicking, ClickValidation(watched), device)
         session = Session(Job(settled, objective, folder, key, record, progress, events))
+        begins()
         session.resume()
         _run(session, ClickBatches(learnt, settled.batch_size, settled.seed, clicking.around_click))
     session.load_best()
