@@ -126,6 +126,11 @@ class Decoded:
         """Slices, rows and columns."""
         return self.labels.shape
 
+    @property
+    def has_organ(self) -> bool:
+        """Whether any organ is in it."""
+        return bool(self.labels.array.any() if self.shard is None else self.shard.planes)
+
 
 def decode(
     cases: Sequence[TrainingCase], augmented: Sequence[Copies], store: Store

@@ -35,7 +35,7 @@ def result_of(
 ) -> TrainingResult:
     """Say how a training ended; ``counts`` are of what was shown, own and augmented."""
     if state.best_dice is None:
-        choice = "last step: there is no validation patient to choose by"
+        choice = "last step: there is no validation patient with an organ to choose by"
     else:
         choice = f"step {state.best_step}: the best mean Dice on the validation patients"
     if settled.patience is not None and state.stale >= settled.patience:

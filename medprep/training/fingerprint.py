@@ -75,7 +75,7 @@ class Fingerprint:
             shapes.append((one.shape[0], one.shape[1], one.shape[2]))
             modalities.append(one.modality)
             sampled.append(_sampled(one))
-            marked.append(_has_organ(one))
+            marked.append(one.has_organ)
             if len(sampled[-1]) != len(sampled[0]):
                 raise TrainingError(
                     f"{one.case} has {len(sampled[-1])} channels, others {len(sampled[0])}; wanted "
@@ -265,10 +265,6 @@ def fit_batch(patch: Sequence[int], voxels: int) -> int:
     """Give how many patches fit into one step, from 2 to 8."""
     fitting = voxels // int(np.prod(list(patch)))
     return max(_SMALLEST_BATCH, min(_LARGEST_BATCH, fitting))
-
-
-def _has_organ(one: Decoded) -> bool:
-    return bool(one.labels.array.any() if one.shard is None else one.shard.planes)
 
 
 def _sampled(one: Decoded) -> tuple[NDArray[Any], ...]:

@@ -30,6 +30,7 @@ class _Held:
     seen: Stored | Decoded
     labels: Stored
     voxels: int
+    has_organ: bool
 
 
 class Validation:
@@ -62,6 +63,7 @@ class Validation:
         self._crew, self._count = crew, len(cases)
         mine = [cases[number] for number in crew.places(len(cases))]
         self._held = [_hold(one, preparation, store) for one in decode(mine, (), store)]
+        self._has_organ = any(crew.gather(any(held.has_organ for held in self._held)))
 
     def voxels(self) -> int:
         """Give how many voxels the net sees of them, each once."""
@@ -72,8 +74,9 @@ class Validation:
     ) -> float | None:
         """Give the mean volume Dice over cases and organs, or regions.
 
-        One that is in neither reference nor prediction of a case is left out; None where
-        nothing is left, and without cases.
+        One that is in neither reference nor prediction of a case is left out. None where no case
+        has an organ, and without cases: an empty prediction, which is right there, has no Dice,
+        and any other one is worth nothing.
 
         Parameters
         ----------
@@ -82,6 +85,8 @@ class Validation:
         preparation
             The net's: its patch may have become smaller meanwhile.
         """
+        if not self._has_organ:
+            return None
         count = self._crew.count
         parts = self._crew.gather([_dice_of(held, net, preparation, device) for held in self._held])
         scores = [
@@ -93,7 +98,7 @@ class Validation:
 def _hold(one: Decoded, preparation: Preparation, store: Store) -> _Held:
     shape = preparation.shape_in_net(one.shape, one.grid.spacing_mm)
     seen = one if one.shard is not None else store.add(_to_net(one, preparation))
-    return _Held(seen, one.labels, math.prod(shape))
+    return _Held(seen, one.labels, math.prod(shape), one.has_organ)
 
 
 def _to_net(one: Decoded, preparation: Preparation) -> NDArray[np.float32]:

@@ -84,6 +84,17 @@ def test_regions_are_scored_as_regions(case: TrainingCase) -> None:
     assert watched.mean_dice(Whole(), preparation, CPU) == pytest.approx(expected)
 
 
+def test_without_an_organ_nothing_is_better_than_another(case: TrainingCase) -> None:
+    """Else a wrong organ would be a Dice of 0, and better than none, which is right."""
+    labels = nifti.read_label_map(case.labels)
+    none = LabelMap(np.zeros_like(labels.array), labels.geometry, ORGANS)
+    nifti.write(case.labels, none)
+    preparation = Preparation(2, (Scaling("window"),), None, (16, 16), Targets(ORGANS))
+    watched = Validation([case], preparation, Store())
+    assert watched.mean_dice(Bright(), preparation, CPU) is None
+    assert watched.voxels() == 12 * 16 * 20
+
+
 def test_nobody() -> None:
     preparation = Preparation(2, (Scaling("window"),), None, (16, 16), Targets(ORGANS))
     assert Validation([], preparation, Store()).mean_dice(Bright(), preparation, CPU) is None
