@@ -13,7 +13,13 @@ from medprep.errors import TrainingError
 
 SMALLER = 0.75
 """A patch that did not fit is followed by the next one of at most this share of its voxels."""
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "status_alloc_failed",
+    "allocation_failed",
+)
 
 
 def not_finite(
