@@ -172,24 +172,36 @@ def _in_memory(order: _Order, settled: Settled, preparation: Preparation) -> Tra
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if order.crew.count > 1:  # the others wait for this one's gradients
-                raise TrainingError(
-                    f"the memory of process {order.crew.rank} of {order.crew.count} does not take "
-                    f"a patch of {_sides(settled.patch)}; take a smaller --patch or --batch-size"
-                ) from error
-            multiple = trainable(settled.model).multiple
-            patch = smaller_patch(settled.patch, multiple)
-            if patch is None:
-                raise TrainingError(
-                    f"the memory does not take a patch of {_sides(settled.patch)}; take a smaller "
-                    "--width or --batch-size, or end what else runs"
-                ) from error
+            patch = _smaller(order, settled, error)
         free_memory(order.device)
         order.progress.say(
             f"    the memory does not take patches of {_sides(settled.patch)}: going on with "
             f"{_sides(patch)}"
         )
         settled, preparation = _with_patch(settled, preparation, patch)
+
+
+def _smaller(order: _Order, settled: Settled, error: BaseException) -> tuple[int, ...]:
+    """Give the patch to go on with where memory ran out, or say why there is none."""
+    crew, shown = order.crew, _sides(settled.patch)
+    if crew.count > 1:  # the others wait for this one's gradients
+        raise TrainingError(
+            f"the memory of process {crew.rank} of {crew.count} does not take a patch of {shown}; "
+            "take a smaller --patch or --batch-size"
+        ) from error
+    if "shape" in settled.config and saved_patch(order.folder, order.key) is not None:
+        raise TrainingError(
+            f"the memory no longer takes a patch of {shown}, and {settled.model} is built for it; "
+            "end what else runs and give the same command again, which goes on from the last "
+            "save, or begin anew with a smaller --patch or --batch-size"
+        ) from error
+    patch = smaller_patch(settled.patch, trainable(settled.model).multiple)
+    if patch is None:
+        raise TrainingError(
+            f"the memory does not take a patch of {shown}; take a smaller --width or --batch-size, "
+            "or end what else runs"
+        ) from error
+    return patch
 
 
 def _train(order: _Order, settled: Settled, preparation: Preparation) -> TrainingResult:

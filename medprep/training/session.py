@@ -102,6 +102,7 @@ class Session(Generic[B]):
             except CheckpointError as error:
                 job.progress.say(f"    {path.name} is of no use: {error.message}")
                 continue
+            self.state.patch = list(self._settled.patch)  # it may be smaller than when it was saved
             job.progress.say(f"    going on after step {self.state.step}")
             self._started -= self.state.seconds
             self._came_to = self.state.step

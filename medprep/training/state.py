@@ -106,17 +106,16 @@ class State:
             raise CheckpointError("it is of other data or options", path=path)
         try:
             state = cls(**record)
-            if state.best_dice is not None:
-                read_checked(path.with_name(best_name(state.best_step)))
-            net.load_state_dict(_below("net.", tensors))
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in _below("optimiser.", tensors).items():
-                number, _, moment = name.partition(".")
-                moments.setdefault(int(number), {})[moment] = tensor
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-            return state
-        except (RuntimeError, TypeError, ValueError) as error:
+            moments = _moments(_below("optimiser.", tensors))
+        except (TypeError, ValueError) as error:
             raise CheckpointError(f"it does not fit: {error}", path=path) from error
+        if state.best_dice is not None:
+            read_checked(path.with_name(best_name(state.best_step)))
+        weights = _below("net.", tensors)
+        _require_fit(weights, net, path)  # before anything is copied: a net is not half another
+        net.load_state_dict(weights)
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+        return state
 
     def log_csv(self) -> bytes:
         """Give the log as CSV."""
@@ -135,7 +134,8 @@ def saved_patch(folder: Path, key: str) -> tuple[int, ...] | None:
             record = read_checked(path)[1]
         except CheckpointError:
             continue
-        return tuple(record.get("patch", ())) or None if record.get("key") == key else None
+        if record.get("key") == key:
+            return tuple(record.get("patch", ())) or None
     return None
 
 
@@ -176,6 +176,27 @@ def _digest(tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> str:
         whole = tensors[name].detach().cpu().contiguous().reshape(-1)
         found.update(whole.view(torch.uint8).numpy().data)
     return found.hexdigest()
+
+
+def _require_fit(weights: Mapping[str, Tensor], net: nn.Module, path: Path) -> None:
+    found = {name: list(tensor.shape) for name, tensor in weights.items()}
+    wanted = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise CheckpointError(
+                f"it does not fit: {name} is {found.get(name, 'not there')}, wanted is "
+                f"{wanted.get(name, 'none')}",
+                path=path,
+            )
+
+
+def _moments(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Give what an optimiser keeps of each parameter, by its number."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, moment = name.partition(".")
+        found.setdefault(int(number), {})[moment] = tensor
+    return found
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -264,6 +264,51 @@ def test_a_patch_that_became_smaller_stays_so(
     assert run(cases, tmp_path, options()).resolved["patch"] == [8, 16, 16]
 
 
+def short_of_memory(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Let memory run out once, in the batch of this number."""
+    shown, seen = Supervised._loss_of, list[int]()
+
+    def once(self: Supervised, batch: Any) -> Any:
+        seen.append(1)
+        if len(seen) == at:
+            raise MemoryError
+        return shown(self, batch)
+
+    monkeypatch.setattr(Supervised, "_loss_of", once)
+
+
+def test_a_patch_that_became_smaller_after_a_save_stays_so(
+    cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_of_memory(monkeypatch, at=13)
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path, options(steps=40), Told(stop_at=35))
+    told = Told()
+    result = run(cases, tmp_path, options(steps=40), told)
+    assert result.resolved["patch"] == [8, 16, 16]
+    assert told.said == ["going on after step 20"]
+
+
+def test_a_net_that_is_built_for_its_patch_stops_after_a_save(
+    cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = options(model="unetr-official", width=24, patch=(16, 16, 32), steps=20)
+    run(cases, tmp_path / "whole", wanted)
+    folder = tmp_path / "short"
+    with monkeypatch.context() as patched:
+        short_of_memory(patched, at=13)
+        with pytest.raises(TrainingError, match=r"no longer takes a patch of 16 x 16 x 32.*again"):
+            run(cases, folder, wanted)
+    told = Told()
+    run(cases, folder, wanted, told)
+    assert told.said == ["going on after step 10"]
+    assert weights_of(folder / MODEL) == weights_of(tmp_path / "whole" / MODEL)
+    with monkeypatch.context() as patched:
+        short_of_memory(patched, at=3)
+        before = run(cases, tmp_path / "before", wanted)
+    assert before.resolved["patch"] == [16, 16, 16], "before a save it is built anew"
+
+
 def test_loss_and_target_that_do_not_go_together(cases: list[TrainingCase], tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--loss bce goes with --target regions"):
         run(cases, tmp_path, options(loss="bce"))

@@ -99,6 +99,16 @@ def test_best_weights_of_both_states_are_kept_and_no_others(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_does_not_fit_leaves_the_net_as_it_was(tmp_path: Path) -> None:
+    net, optimiser = trained(2)
+    State("k", step=2).save(tmp_path, net, optimiser)
+    other = nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2))  # all but one tensor would fit
+    before = weights(other)
+    with pytest.raises(CheckpointError, match=r"0\.weight is \[2, 3\], wanted is \[2, 4\]"):
+        State.load(tmp_path / LAST, "k", other, AdamW(other.parameters()))
+    assert weights(other) == before
+
+
 def test_of_another_training_or_net(tmp_path: Path) -> None:
     net, optimiser = trained(1)
     State("k", patch=[8, 16]).save(tmp_path, net, optimiser)
@@ -112,3 +122,7 @@ def test_of_another_training_or_net(tmp_path: Path) -> None:
     (tmp_path / PREVIOUS).write_bytes((tmp_path / LAST).read_bytes())
     (tmp_path / LAST).write_bytes(b"")
     assert saved_patch(tmp_path, "k") == (8, 16)
+    State("later", patch=[8, 8]).save(tmp_path, net, optimiser)
+    State("k", patch=[8, 24]).save(tmp_path, net, optimiser)
+    State("other", patch=[8, 8]).save(tmp_path, net, optimiser)
+    assert saved_patch(tmp_path, "k") == (8, 24), "the state that is gone on from"
