@@ -115,6 +115,7 @@ class State:
         _require_fit(weights, net, path)  # before anything is copied: a net is not half another
         net.load_state_dict(weights)
         optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+        state.best_before = state.best_step  # of the next save this is the state before
         return state
 
     def log_csv(self) -> bytes:

@@ -109,6 +109,20 @@ def test_what_does_not_fit_leaves_the_net_as_it_was(tmp_path: Path) -> None:
     assert weights(other) == before
 
 
+def test_best_weights_of_both_states_are_kept_after_one_was_gone_on_from(tmp_path: Path) -> None:
+    net, optimiser = trained(1)
+    state = State("k")
+    for number in (10, 20, 30):
+        if number == 30:
+            state = State.load(tmp_path / LAST, "k", net, optimiser)
+        state.step = state.best_step = number
+        state.best_dice = number / 100
+        state.save_best(tmp_path, net)
+        state.save(tmp_path, net, optimiser)
+    for path in saved_states(tmp_path):
+        State.load(path, "k", net, optimiser)
+
+
 def test_of_another_training_or_net(tmp_path: Path) -> None:
     net, optimiser = trained(1)
     State("k", patch=[8, 16]).save(tmp_path, net, optimiser)
