@@ -29,7 +29,7 @@ from medprep.training.optimisers import make_optimiser
 from medprep.training.options import Course
 from medprep.training.recipes import named_recipe
 from medprep.training.schedules import learning_rate
-from medprep.training.state import State, saved_states
+from medprep.training.state import LAST, State, saved_states
 
 LOG_EVERY = 10
 """Steps between two rows of the log."""
@@ -102,6 +102,8 @@ class Session(Generic[B]):
             except CheckpointError as error:
                 job.progress.say(f"    {path.name} is of no use: {error.message}")
                 continue
+            # Else the next save would keep one of no use as the previous.
+            path.replace(job.folder / LAST)
             self.state.patch = list(self._settled.patch)  # it may be smaller than when it was saved
             job.progress.say(f"    going on after step {self.state.step}")
             self._started -= self.state.seconds

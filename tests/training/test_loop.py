@@ -27,6 +27,7 @@ from medprep.training.guard import is_finite
 from medprep.training.loop import train
 from medprep.training.losses import dice_cross_entropy
 from medprep.training.options import TrainingOptions, TrainingResult
+from medprep.training.state import read_checked, saved_states
 from medprep.volume import LabelMap, Volume
 
 OPTIONS = TrainingOptions(width=2, steps=40, batch_size=3, device="cpu")
@@ -179,6 +180,17 @@ def test_a_damaged_state_is_gone_on_from_the_one_before(
     assert told.said[-1] == ("going on after step 20" if not both else told.said[-1])
     assert sum("of no use" in one for one in told.said) == 1 + both
     assert outputs(folder) == outputs(tmp_path / "whole")
+
+
+def test_a_damaged_state_does_not_take_the_place_of_the_one_before(
+    cases: list[TrainingCase], tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path, progress=StopAt(35))
+    (tmp_path / "state.safetensors").write_bytes(b"half")
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path, progress=StopAt(35))
+    assert [read_checked(path)[1]["step"] for path in saved_states(tmp_path)] == [30, 20]
 
 
 def test_it_learns_and_predicts_on_the_volumes_grid(
