@@ -25,7 +25,7 @@ from medprep.training.supervision import LEVELS, DeepSupervision, supervised
 from medprep.training.validation import Validation
 
 VALIDATIONS = 10
-"""Times a training looks at its validation cases, and saves its state."""
+"""Times a training looks at its validation cases."""
 VALIDATION_SHARE = 0.25
 """Of a training on volumes: where looking takes more of it, it looks less often."""
 _FEWEST_VALIDATIONS = 2

@@ -33,6 +33,9 @@ from medprep.training.state import LAST, State, saved_states
 
 LOG_EVERY = 10
 """Steps between two rows of the log."""
+SAVE_EVERY_S = 300.0
+"""Seconds after which a state is saved, with the next row of the log, whether or not anything is
+validated."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Session(Generic[B]):
         self._every = max(LOG_EVERY, every)
         self.state = State(job.key, patch=list(settled.patch))
         self._started = time.monotonic()
+        self._saved = self._started
         self._gone_s = 0.0
         self._came_to = 0
 
@@ -128,13 +132,14 @@ class Session(Generic[B]):
             self._look_at_clock()
             due = self._part() >= 1 or state.step % self._every == 0
             validated = self._validate() if due else None
-            if due or state.step % LOG_EVERY == 0:
+            told = due or state.step % LOG_EVERY == 0
+            if told:
                 row = [state.step, round(sum(losses) / len(losses), 6), self._lr(), validated]
                 state.log.append(row)
                 if job.events is not None:
                     job.events.add(row)
                 losses = []
-            if due:
+            if due or (told and self._is_time_to_save()):
                 self._save(cases)
             self._keep_weights()
             job.progress.advance(1, self._note())
@@ -188,6 +193,7 @@ class Session(Generic[B]):
         self.state.seconds = self._gone_s
         if crew.leads:
             self.state.save(self._job.folder, self._whole, self._optimiser)
+        self._saved = time.monotonic()
 
     def _keep_weights(self) -> None:
         every, epochs = self._settled.keep_every, self._recipe.keep_every_epochs
@@ -233,6 +239,9 @@ class Session(Generic[B]):
         """Take the time of a step, the same for all who train together."""
         if self._settled.minutes is not None:
             self._gone_s = self._job.crew.agree(time.monotonic() - self._started)
+
+    def _is_time_to_save(self) -> bool:
+        return self._job.crew.agree(time.monotonic() - self._saved >= SAVE_EVERY_S)
 
     def _note(self) -> str:
         if not self.state.log:

@@ -21,13 +21,14 @@ from medprep.geometry import Geometry
 from medprep.inference.predict import load_predictor
 from medprep.models.checkpoint import load_model
 from medprep.progress import Silent
-from medprep.training import objective
+from medprep.training import objective, session
 from medprep.training.dataset import TrainingCase
 from medprep.training.guard import is_finite
 from medprep.training.loop import train
 from medprep.training.losses import dice_cross_entropy
 from medprep.training.options import TrainingOptions, TrainingResult
 from medprep.training.state import read_checked, saved_states
+from medprep.training.validation import Validation
 from medprep.volume import LabelMap, Volume
 
 OPTIONS = TrainingOptions(width=2, steps=40, batch_size=3, device="cpu")
@@ -150,6 +151,23 @@ def test_killed_and_resumed_is_as_if_undisturbed(cases: list[TrainingCase], tmp_
     process.wait()
     run(cases, folder)
     assert outputs(folder) == outputs(tmp_path / "whole")
+
+
+def test_it_is_saved_by_time_too(
+    cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TrainingOptions(width=2, steps=400, batch_size=3, device="cpu", patience=1)
+    monkeypatch.setattr(Validation, "mean_dice", lambda *_: 0.5)
+    run(cases, tmp_path / "whole", options=options)
+    monkeypatch.setattr(session, "SAVE_EVERY_S", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path / "stopped", options=options, progress=StopAt(37))
+    found = [read_checked(path)[1]["step"] for path in saved_states(tmp_path / "stopped")]
+    assert found == [30, 20], "the first validation is at 40"
+    told = Told()
+    run(cases, tmp_path / "stopped", options=options, progress=told)
+    assert told.said == ["going on after step 30"]
+    assert outputs(tmp_path / "stopped") == outputs(tmp_path / "whole")
 
 
 def test_a_state_of_other_options_is_not_continued(
