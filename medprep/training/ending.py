@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -41,6 +42,8 @@ def result_of(
     if settled.patience is not None and state.stale >= settled.patience:
         choice += f"; ended early, after {state.stale} validations without a better one"
     told = {name: value for name, value in asdict(settled).items() if name != "config"}
+    if settled.keep_every is not None:
+        told["keep_every"] = math.ceil(settled.keep_every)
     for name in ("block", "spacing_mm"):  # what was trained before there were these says the same
         if told.get(name) is None:
             told.pop(name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any, Literal, get_args
 
 from medprep.errors import OptionError
@@ -208,7 +209,7 @@ class Course:
     patch
         Sides of what the net is shown.
     keep_every
-        Weights are kept after so many steps; None keeps none.
+        Weights are kept after so many steps, and each multiple, rounded up; None keeps none.
     """
 
     model: str
@@ -226,7 +227,7 @@ class Course:
     precision: Literal["float32", "bf16"]
     workers: int
     patience: int | None
-    keep_every: int | None
+    keep_every: Fraction | None
 
 
 @dataclass(frozen=True)

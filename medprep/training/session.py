@@ -197,11 +197,12 @@ class Session(Generic[B]):
 
     def _keep_weights(self) -> None:
         every, epochs = self._settled.keep_every, self._recipe.keep_every_epochs
-        if every is None or epochs is None or self.state.step % every or not self._job.crew.leads:
+        if every is None or epochs is None or not self._job.crew.leads:
             return
-        epoch = self.state.step // every * epochs
-        path = self._job.folder / f"epoch-{epoch}.safetensors"
-        save_weights(path, self._settled.model, self.net, self._job.record)
+        step = self.state.step
+        for times in range((step - 1) // every + 1, step // every + 1):
+            path = self._job.folder / f"epoch-{times * epochs}.safetensors"
+            save_weights(path, self._settled.model, self.net, self._job.record)
 
     def _ended(self, name: str, value: float, cases: list[str] | tuple[str, ...]) -> TrainingError:
         """Keep the last good weights, and give the error that says why the training ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -106,7 +107,7 @@ def settle(
         loss=options.loss or recipe.loss,
         deep_supervision=recipe.deep_supervision and info.name in LEVELS,
         precision=choose_precision(options.precision, device),
-        keep_every=None if keep is None else _passes(keep, pictures, shown[0]),
+        keep_every=None if keep is None else Fraction(keep * pictures, shown[0]),
     )
     return settled, preparation
 

@@ -216,6 +216,16 @@ def test_the_tutorial_keeps_weights_on_the_way(tmp_path: Path) -> None:
     assert (net.config.dropout, Preparation.from_record(record).targets.exclusive) == (0.2, False)
 
 
+def test_the_tutorial_keeps_its_last_epoch_whatever_the_slices(tmp_path: Path) -> None:
+    small = [make_ball(tmp_path, name, size=size) for name, size in (("a", 8), ("b", 9), ("c", 8))]
+    wanted = options(recipe="tutorial", model="unet2d", patch=(16, 16), batch_size=32, steps=None)
+    result = run(small, tmp_path, wanted)
+    assert (result.steps, result.resolved["keep_every"]) == (43, 11), "17 slices"
+    kept = sorted(path.name for path in tmp_path.glob("epoch-*"))
+    assert kept == [f"epoch-{number}.safetensors" for number in (20, 40, 60, 80)]
+    assert weights_of(tmp_path / kept[-1]) != weights_of(tmp_path / kept[-2])
+
+
 def test_patience_ends_it(
     cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
