@@ -28,9 +28,9 @@ from medprep.training.online import Online
 from medprep.training.options import Settled, TrainingOptions, TrainingResult, trainable
 from medprep.training.samples import Samples
 from medprep.training.session import Job, Session
-from medprep.training.settling import settle
+from medprep.training.settling import as_before, settle
 from medprep.training.shards import Shard, require_shards
-from medprep.training.state import remove_states, saved_patch
+from medprep.training.state import remove_states, saved_state
 from medprep.training.together import Together, remove_prepared
 from medprep.training.validation import Validation
 from medprep.training.workers import Ahead
@@ -162,10 +162,11 @@ class _Order:
 
 def _in_memory(order: _Order, settled: Settled, preparation: Preparation) -> TrainingResult:
     """Train with the largest patch that the memory takes; a run that goes on knows it already."""
-    known = saved_patch(order.folder, order.key) if order.crew.leads else None
-    patch = order.crew.agree(known)
-    if patch is not None:
-        settled, preparation = _with_patch(settled, preparation, patch)
+    crew = order.crew
+    known = crew.agree(saved_state(order.folder, order.key) if crew.leads else None)
+    if known is not None:
+        settled = as_before(settled, known.settled, crew.count)
+        settled, preparation = _with_patch(settled, preparation, tuple(known.patch))
     while True:
         try:
             return _train(order, settled, preparation)
@@ -189,7 +190,7 @@ def _smaller(order: _Order, settled: Settled, error: BaseException) -> tuple[int
             f"the memory of process {crew.rank} of {crew.count} does not take a patch of {shown}; "
             "take a smaller --patch or --batch-size"
         ) from error
-    if "shape" in settled.config and saved_patch(order.folder, order.key) is not None:
+    if "shape" in settled.config and saved_state(order.folder, order.key) is not None:
         raise TrainingError(
             f"the memory no longer takes a patch of {shown}, and {settled.model} is built for it; "
             "end what else runs and give the same command again, which goes on from the last "

@@ -29,6 +29,7 @@ from medprep.training.optimisers import make_optimiser
 from medprep.training.options import Course
 from medprep.training.recipes import named_recipe
 from medprep.training.schedules import learning_rate
+from medprep.training.settling import kept_of
 from medprep.training.state import LAST, State, saved_states
 
 LOG_EVERY = 10
@@ -81,7 +82,7 @@ class Session(Generic[B]):
         self._optimiser = make_optimiser(self._recipe, objective.groups(), settled.lr)
         every = settled.steps // objective.validations() // LOG_EVERY * LOG_EVERY
         self._every = max(LOG_EVERY, every)
-        self.state = State(job.key, patch=list(settled.patch))
+        self.state = State(job.key, patch=list(settled.patch), settled=kept_of(settled))
         self._started = time.monotonic()
         self._saved = self._started
         self._gone_s = 0.0
@@ -108,7 +109,9 @@ class Session(Generic[B]):
                 continue
             # Else the next save would keep one of no use as the previous.
             path.replace(job.folder / LAST)
-            self.state.patch = list(self._settled.patch)  # it may be smaller than when it was saved
+            # It may be smaller than when it was saved.
+            self.state.patch = list(self._settled.patch)
+            self.state.settled = kept_of(self._settled)
             job.progress.say(f"    going on after step {self.state.step}")
             self._started -= self.state.seconds
             self._came_to = self.state.step

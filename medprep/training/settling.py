@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from pathlib import Path
@@ -17,7 +18,7 @@ from medprep.models.resampling import shape_at
 from medprep.models.targets import Targets, default_regions
 from medprep.models.transplant import encoder_of
 from medprep.training.fingerprint import Fingerprint
-from medprep.training.options import Settled, TrainingOptions, trainable
+from medprep.training.options import Course, Settled, TrainingOptions, trainable
 from medprep.training.precision import choose_precision
 from medprep.training.recipes import Recipe, Target, named_recipe
 from medprep.training.sizing import (
@@ -110,6 +111,37 @@ def settle(
         keep_every=None if keep is None else Fraction(keep * pictures, shown[0]),
     )
     return settled, preparation
+
+
+def kept_of(settled: Course) -> dict[str, Any]:
+    """Give what a machine's free memory has a part in, beside the patch, as values for JSON."""
+    every = settled.keep_every
+    return {
+        "batch_size": settled.batch_size,
+        "steps": settled.steps,
+        "keep_every": None if every is None else str(every),
+    }
+
+
+def as_before(settled: Settled, kept: Mapping[str, Any], processes: int) -> Settled:
+    """Go on as a training began, whatever memory is free now.
+
+    Parameters
+    ----------
+    kept
+        What `kept_of` gave then; earlier versions kept nothing.
+    processes
+        That train together now.
+    """
+    if not kept:
+        return settled
+    every = kept["keep_every"]
+    return replace(
+        settled,
+        batch_size=_for_all(kept["batch_size"], processes, given=False),
+        steps=kept["steps"],
+        keep_every=None if every is None else Fraction(every),
+    )
 
 
 def targets_of(

@@ -43,6 +43,9 @@ class State:
         Time spent, for ``--minutes`` only.
     patch
         What the net is shown: it may have become smaller on the way.
+    settled
+        What else of its options free memory had a part in: see
+        `medprep.training.settling.kept_of`.
     best_before
         ``best_step`` of the state before.
     log
@@ -56,6 +59,7 @@ class State:
     stale: int = 0
     seconds: float = 0.0
     patch: list[int] = field(default_factory=list)
+    settled: dict[str, Any] = field(default_factory=dict)
     best_before: int = 0
     log: list[list[Any]] = field(default_factory=list)
 
@@ -128,15 +132,15 @@ def saved_states(folder: Path) -> Iterator[Path]:
     return (path for path in (folder / LAST, folder / PREVIOUS) if path.exists())
 
 
-def saved_patch(folder: Path, key: str) -> tuple[int, ...] | None:
-    """Give the patch that a stopped training had come to; None where there is none."""
+def saved_state(folder: Path, key: str) -> State | None:
+    """Give the state that a stopped training had come to; None where there is none."""
     for path in saved_states(folder):
         try:
             record = read_checked(path)[1]
-        except CheckpointError:
+            if record.get("key") == key:
+                return State(**record)
+        except (CheckpointError, TypeError):
             continue
-        if record.get("key") == key:
-            return tuple(record.get("patch", ())) or None
     return None
 
 

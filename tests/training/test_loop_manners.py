@@ -24,6 +24,7 @@ from medprep.errors import OptionError, TrainingError
 from medprep.models.checkpoint import load_model
 from medprep.models.preparation import Preparation
 from medprep.progress import Silent
+from medprep.training import settling
 from medprep.training.batches import Batch, Batches
 from medprep.training.dataset import TrainingCase
 from medprep.training.loop import train
@@ -317,6 +318,31 @@ def test_a_net_that_is_built_for_its_patch_stops_after_a_save(
         short_of_memory(patched, at=3)
         before = run(cases, tmp_path / "before", wanted)
     assert before.resolved["patch"] == [16, 16, 16], "before a save it is built anew"
+
+
+@pytest.mark.parametrize("recipe", ["default", "tutorial"])
+def test_it_goes_on_as_it_began_whatever_memory_is_free(
+    recipe: str, cases: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU patch, batch and steps follow from what is free when it begins."""
+    wanted = options(recipe=recipe, patch=None, spacing=(1.0, 1.0, 1.0), steps=None, epochs=40)
+
+    def free(voxels: int) -> None:
+        monkeypatch.setattr(settling, "voxels_a_step", lambda *_: voxels)
+
+    free(32768)
+    whole = run(cases, tmp_path / "whole", wanted)
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path / "stopped", wanted, Told(stop_at=13))
+    free(10000)
+    run(cases, tmp_path / "stopped", wanted)
+    one, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("stopped", "whole")
+    )
+    assert one == other
+    anew = run(cases, tmp_path / "anew", wanted)
+    assert (anew.steps, anew.resolved["patch"]) != (whole.steps, whole.resolved["patch"])
 
 
 def test_loss_and_target_that_do_not_go_together(cases: list[TrainingCase], tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from medprep.training.state import (
     PREVIOUS,
     State,
     best_name,
+    read_checked,
     remove_states,
-    saved_patch,
+    saved_state,
     saved_states,
+    write_checked,
 )
 
 
@@ -52,6 +54,15 @@ def test_what_is_read_goes_on_as_what_was_written(sgd: bool, tmp_path: Path) -> 
     step(net, optimiser)
     step(other, moments)
     assert weights(other) == weights(net)
+
+
+def test_a_state_of_before_options_were_kept_in_it(tmp_path: Path) -> None:
+    net, optimiser = trained(1)
+    State("k", step=1, patch=[8, 8], settled={"steps": 7}).save(tmp_path, net, optimiser)
+    tensors, record = read_checked(tmp_path / LAST)
+    del record["settled"]
+    write_checked(tmp_path / LAST, tensors, record)
+    assert State.load(tmp_path / LAST, "k", net, optimiser) == State("k", step=1, patch=[8, 8])
 
 
 def test_the_state_before_is_kept(tmp_path: Path) -> None:
@@ -126,8 +137,8 @@ def test_best_weights_of_both_states_are_kept_after_one_was_gone_on_from(tmp_pat
 def test_of_another_training_or_net(tmp_path: Path) -> None:
     net, optimiser = trained(1)
     State("k", patch=[8, 16]).save(tmp_path, net, optimiser)
-    assert saved_patch(tmp_path, "k") == (8, 16)
-    assert saved_patch(tmp_path, "other") is None
+    assert saved_state(tmp_path, "k") == State("k", patch=[8, 16])
+    assert saved_state(tmp_path, "other") is None
     with pytest.raises(CheckpointError, match="other data or options"):
         State.load(tmp_path / LAST, "other", net, optimiser)
     wider = nn.Linear(5, 2)
@@ -135,8 +146,8 @@ def test_of_another_training_or_net(tmp_path: Path) -> None:
         State.load(tmp_path / LAST, "k", wider, AdamW(wider.parameters()))
     (tmp_path / PREVIOUS).write_bytes((tmp_path / LAST).read_bytes())
     (tmp_path / LAST).write_bytes(b"")
-    assert saved_patch(tmp_path, "k") == (8, 16)
+    assert saved_state(tmp_path, "k") == State("k", patch=[8, 16])
     State("later", patch=[8, 8]).save(tmp_path, net, optimiser)
     State("k", patch=[8, 24]).save(tmp_path, net, optimiser)
     State("other", patch=[8, 8]).save(tmp_path, net, optimiser)
-    assert saved_patch(tmp_path, "k") == (8, 24), "the state that is gone on from"
+    assert saved_state(tmp_path, "k") == State("k", patch=[8, 24]), "what is gone on from"
