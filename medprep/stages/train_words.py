@@ -32,9 +32,11 @@ def settings_of(options: TrainingOptions) -> dict[str, Any]:
     """Give what a training's options make it depend on, with the content of files they name.
 
     What only some nets or sets take is left out where it is not given, so that a run that was
-    trained before there was such an option is still up to date.
+    trained before there was such an option is still up to date. How many processes make the
+    batches changes nothing, so 0 stands for any number.
     """
     found = {n: one for n, one in asdict(options).items() if one or n not in _OF_SOME}
+    found["workers"] = 0
     for name in _FILES:
         if name in found:
             path = Path(found[name])

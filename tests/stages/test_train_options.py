@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def test_all_folds_and_again(work: Path) -> None:
     assert set(first.made + first.kept) == set(first.facts["runs"]) == runs
     again = run([stage], work).summaries[-1]
     assert (again.made, set(again.kept)) == ([], runs)
+    by_others = run([replace(stage, workers=1)], work).summaries[-1]
+    assert (by_others.made, set(by_others.kept)) == ([], runs), "they change no weight"
     trained = [set(told(work, one)["fingerprint"]["modalities"]) for one in sorted(runs)]
     assert trained[0] == trained[1]
     named = Train(fold="all", run="mine")
