@@ -104,6 +104,35 @@ def test_a_training_that_was_told_to_says_so_in_every_table(leaking: Path, tmp_p
     assert "TRAINED ACROSS A LEAK" in (work / "report.html").read_text()
 
 
+def test_a_leak_that_comes_after_the_training_is_refused_and_told(
+    leaking: Path, tmp_path: Path
+) -> None:
+    for kind in ("Data", "Ground"):
+        (leaking / "val" / kind / "copy.png").unlink()
+    write(leaking, "test", "x20", *draw(20))
+    work = tmp_path / "w"
+    medprep.split(leaking, workspace=work)
+    medprep.train(workspace=work, **FAST)
+    medprep.dice(workspace=work)
+    weights = (work / "models" / "unet2d-fold0" / "model.safetensors").read_bytes()
+    write(leaking, "test", "late", *draw(2))
+    assert "LEAK: 1 pair" in said(medprep.split(leaking, workspace=work))
+    with pytest.raises(LeakError, match=r"late slice 0 and t2 slice 0.*--allow-leaks"):
+        medprep.train(workspace=work, **FAST)
+    with pytest.raises(LeakError, match=r"late slice 0 and t2 slice 0.*--allow-leaks"):
+        medprep.dice(workspace=work)
+    outcome = medprep.train(workspace=work, allow_leaks=True, **FAST)
+    assert outcome.summaries[-1].kept == ["unet2d-fold0"]
+    assert "TRAINED ACROSS A LEAK" in said(outcome)
+    assert "TRAINED ACROSS A LEAK" in said(medprep.dice(workspace=work))
+    assert (work / "models" / "unet2d-fold0" / "model.safetensors").read_bytes() == weights
+    for kind in ("Data", "Ground"):
+        (leaking / "test" / kind / "late.png").unlink()
+    assert "LEAK" not in said(medprep.split(leaking, workspace=work))
+    assert "LEAK" not in said(medprep.train(workspace=work, **FAST))
+    assert "LEAK" not in said(medprep.dice(workspace=work))
+
+
 def test_a_clean_set_trains_and_says_nothing(leaking: Path, tmp_path: Path) -> None:
     for folder in ("Data", "Ground"):
         (leaking / "val" / folder / "copy.png").unlink()
