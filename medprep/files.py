@@ -18,6 +18,7 @@ from typing import Any, Self
 from medprep import drafts
 from medprep.errors import AccessError, OptionError, SourceError
 from medprep.places.paths import FarPath, as_path
+from medprep.places.seen import WORKSPACES, walk
 from medprep.room import unwritten
 
 PART = ".part"
@@ -231,11 +232,10 @@ def walk_folders(
     """Yield ``root`` and every folder below it with its files, following links but no loop.
 
     Folders and files come in natural order. What is no folder counts as a file: a pipe, a dangling
-    link. ``unreadable`` is called for each folder that cannot be read.
+    link. A workspace below ``root`` is left out. ``unreadable`` is called for each folder that
+    cannot be read.
     """
     if isinstance(root, FarPath):
-        from medprep.places.seen import walk
-
         for far, found in walk(root, unreadable, natural_key):
             yield as_path(far), [as_path(one) for one in found]
         return
@@ -247,7 +247,7 @@ def walk_folders(
             unreadable(error)
             folders.clear()
             continue
-        if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in seen or (seen and not WORKSPACES.isdisjoint(names)):
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))

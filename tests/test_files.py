@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ from medprep.files import (
     walk_folders,
     write_bytes,
 )
+from medprep.places.paths import inside, path_of
+from medprep.workspace.elsewhere import MARK
+from medprep.workspace.layout import Layout
 
 KILLED = """
 import os, signal
@@ -243,6 +247,21 @@ def test_links_are_followed_but_no_loop(tmp_path: Path) -> None:
     (inner / "dangling").symlink_to(tmp_path / "nowhere")
     found = {path.relative_to(tmp_path / "set").as_posix() for path in walk_files(tmp_path / "set")}
     assert found == {"inner/a", "inner/self", "inner/dangling", "linked/b"}
+
+
+def test_a_workspace_below_is_left_out(tmp_path: Path) -> None:
+    for name in ("set/a", "set/work/images/b", "set/place/images/c", "set/other/d"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    Layout(tmp_path / "set" / "work").database.touch()
+    (tmp_path / "set" / "place" / MARK).touch()
+    assert [path.name for path in walk_files(tmp_path / "set")] == ["a", "d"]
+    own = [path.name for path in walk_files(tmp_path / "set" / "work")]
+    assert own == ["medprep.sqlite", "b"], "it may be pointed at"
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        archive.add(tmp_path / "set", "set")
+    packed = walk_files(inside(path_of(str(tmp_path / "set.tar"))))
+    assert [path.name for path in packed] == ["a", "d"]
 
 
 def test_a_folder_that_cannot_be_read_is_told(

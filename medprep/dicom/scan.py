@@ -63,6 +63,7 @@ def scan(
     include: Sequence[str] = (),
     advance: Callable[[int], None] | None = None,
     read: Reader | None = None,
+    without: Path | None = None,
 ) -> Scan:
     """Read the headers of a tree, an archive or a single file.
 
@@ -76,6 +77,8 @@ def scan(
         Called with the number of files read, now and then.
     read
         How batches of files are read, in their order; None reads them here.
+    without
+        A folder below ``root`` to leave out: what is made of the tree may lie there.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def scan(
     found = Scan()
     single = root.is_file() and not is_archive(root)
     wanted = None if single else {IMAGE, *include}
-    files = iter([root]) if single else _files(root, found)
+    files = iter([root]) if single else _files(root, found, without)
     read = read or _reader(root)
     for results in read(_batches(files)):
         for result in results:
@@ -99,15 +102,19 @@ def scan(
     return found
 
 
-def _files(root: Path, found: Scan) -> Iterator[Path]:
+def _files(root: Path, found: Scan, without: Path | None) -> Iterator[Path]:
     def note(error: OSError) -> None:
         found.broken.append(Passed(str(error.filename), f"folder cannot be read: {error.strerror}"))
 
     if root.is_file():
         yield root
         return
+    apart = None if without is None else without.resolve()
+    if apart is not None and root.resolve() not in apart.parents:
+        apart = None
     for folder, files in walk_folders(root, note):
-        if _SHADOW not in folder.parts:
+        own = apart is not None and folder.resolve().is_relative_to(apart)
+        if _SHADOW not in folder.parts and not own:
             yield from files
 
 

@@ -15,6 +15,8 @@ from medprep.places.paths import FarPath, is_far_text
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+WORKSPACES = frozenset(("medprep.sqlite", "medprep-workspace.json"))
+"""What holds one of these is a workspace, or its place behind a URL, and no part of a source."""
 REQUESTS = 16
 """So many are under way at once: what takes the time is that each waits for its answer."""
 ETAG = "etag:"
@@ -206,6 +208,8 @@ def walk(
                 continue
             if known is not None:
                 known[folder] = found
+            if folder != root and any(one.name in WORKSPACES for one in found):
+                continue
             ordered = sorted(found, key=lambda one: order(one.name))  # type: ignore[arg-type, return-value]
             yield folder, [one for one in ordered if not (one.seen and one.seen.folder)]
             folders = [one for one in ordered if one.seen and one.seen.folder]

@@ -95,11 +95,14 @@ def find_inputs(
         If there is no such folder or file, or one cannot be read.
     """
     progress.start("scan", -1)
-    source = path_of(options.source)
-    tree = survey(source, key, policy=options.policy, advance=progress.advance, cluster=cluster)
+    source, output = path_of(options.source), Path(options.output)
+    tree = survey(
+        source, key, policy=options.policy, advance=progress.advance, cluster=cluster,
+        without=output,
+    )  # fmt: skip
     progress.finish()
     cases, failed = _volumes(tree, channels)
-    found, notes = _nifti(path_of(options.source), Path(options.output))
+    found, notes = _nifti(source, output)
     more, broken = _cases(found, channels)
     return Inputs((*cases, *more), failed | broken, tree, tuple(notes))
 

@@ -13,7 +13,7 @@ from medprep.folds.given import Given, read_given
 from medprep.folds.patterns import compiled
 from medprep.folds.shares import Fold
 from medprep.folds.strata import CRITERIA, Criterion
-from medprep.places.paths import inside, path_of
+from medprep.places.paths import inside, is_far, path_of
 from medprep.sources.base import PRESETS, Preset, SourceSet
 from medprep.sources.detect import open_source
 from medprep.stages import leak_gate
@@ -177,6 +177,11 @@ class Split:
     def look(self, layout: Layout) -> SourceSet:
         """Look at the source, and at a split that is given, whatever was seen there before."""
         _open.cache_clear()
+        if path_of(self.source).resolve() == layout.root.resolve():
+            raise OptionError(
+                "the workspace is the folder of the data set itself, which is only ever read; give "
+                "another --workspace, such as a folder below it"
+            )
         self._given()
         return self.found(layout)
 
@@ -202,7 +207,7 @@ class Split:
             save_key(workspace.layout.private, key)
         rows = self._record(found, files, placing, context)
         kept = sum(1 for row in rows if row.labelled and before.still(row, placing))
-        summary = summary_of(found, rows, kept, placing, known.lines)
+        summary = summary_of(found, rows, kept, placing, [*self._apart(context), *known.lines])
         if self.leak_check:
             leaks = leak_gate.find(context)
             summary.facts["same_pictures"] = len(leaks)
@@ -212,6 +217,13 @@ class Split:
         else:  # what lies there may be of another split
             (workspace.layout.root / "leaks.csv").unlink(missing_ok=True)
         return summary
+
+    def _apart(self, context: Context) -> list[str]:
+        """Say that the workspace lies below the source, where it does."""
+        source, root = path_of(self.source), context.workspace.layout.root.resolve()
+        if is_far(source) or source.resolve() not in root.parents:
+            return []
+        return [f"{root.name} below the source is the workspace and no part of the data set"]
 
     def _place(self, found: SourceSet, known: Known, before: Before) -> Placing:
         labelled = [case for case in found.cases if case.masks]

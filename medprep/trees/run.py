@@ -101,7 +101,7 @@ def _surveyed(options: ConvertTree, shown: Progress, workers: Cluster | None) ->
     shown.start("scan", -1)
     found = survey(
         path_of(options.source), _key(options), policy=options.policy, include=options.roles,
-        advance=shown.advance, cluster=workers,
+        advance=shown.advance, cluster=workers, without=Path(options.output),
     )  # fmt: skip
     shown.finish()
     return found

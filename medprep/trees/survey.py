@@ -165,6 +165,7 @@ def survey(
     include: tuple[str, ...] = (),
     advance: Callable[[int], None] | None = None,
     cluster: Cluster | None = None,
+    without: Path | None = None,
 ) -> Survey:
     """Scan a tree, sort its slices into stacks, and check each.
 
@@ -182,13 +183,15 @@ def survey(
         Called with the number of files read, now and then.
     cluster
         Where headers are read; None reads them here.
+    without
+        A folder of the tree to leave out: what is made of it may lie there.
 
     Raises
     ------
     SourceError
         If there is no such folder or file.
     """
-    found = scan(root, include=include, advance=advance, read=reader(cluster))
+    found = scan(root, include=include, advance=advance, read=reader(cluster), without=without)
     stacks = group(found.slices)
     volumes: list[Found] = []
     for stack, name in zip(stacks, name_stacks(stacks, key), strict=True):

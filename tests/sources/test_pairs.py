@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from dicom_files import write_dicom, write_mask
 
-from medprep.errors import FormatError, GeometryError, LabelError, SourceError
+import medprep
+from medprep.errors import FormatError, GeometryError, LabelError, OptionError, SourceError
 from medprep.formats import nifti, png
 from medprep.geometry import Geometry
 from medprep.organs import BINARY
@@ -52,6 +53,30 @@ def test_two_folders(tmp_path: Path) -> None:
     assert case.masks[0].parent.name == "labelsTr"
     assert found.table.names == ("label_1", "label_2")
     assert "each picture counts as its own patient" in found.notes[-1]
+
+
+def test_a_workspace_in_the_source_is_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a_01", "a_02", "a_03"):
+        write_nifti(tmp_path / "imagesTr" / f"{name}.nii.gz")
+        write_labels(tmp_path / "labelsTr" / f"{name}.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        medprep.split(".")
+        outcome = medprep.convert()
+        assert (outcome.summaries[-1].made or outcome.summaries[-1].kept) == [
+            "a_01",
+            "a_02",
+            "a_03",
+        ]
+    said = medprep.split(".").summaries[0]
+    assert said.made == ["a_01", "a_02", "a_03"]
+    assert (
+        "medprep-work below the source is the workspace and no part of the data set" in said.lines
+    )
+    with pytest.raises(OptionError, match="is the folder of the data set itself"):
+        medprep.split(".", workspace=tmp_path)
 
 
 def test_one_folder_with_two_names(tmp_path: Path) -> None:

@@ -86,6 +86,17 @@ def test_names_and_sidecars_tell_nobody_who_it_is(tmp_path: Path) -> None:
     assert "SECRET-ID" in (private / "sources.csv").read_text()
 
 
+def test_an_output_in_the_tree_is_no_part_of_it(tmp_path: Path) -> None:
+    write_tree(tmp_path, series=2, slices=3)
+    told = []
+    for _ in range(2):
+        outcome = convert_tree(ConvertTree(str(tmp_path), str(tmp_path / "out")))
+        told.append((len(outcome.made), len(outcome.kept), outcome.found.strangers))
+        passed = (tmp_path / "out" / "private" / "not-converted.csv").read_text()
+        assert passed.splitlines() == ['"kind","path","why"']
+    assert told == [(2, 0, ()), (0, 2, ())]
+
+
 def test_one_key_gives_one_name_in_two_folders(tmp_path: Path) -> None:
     write_tree(tmp_path / "in", series=1, slices=3)
     key = tmp_path / "key"
