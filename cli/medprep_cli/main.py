@@ -17,6 +17,7 @@ from medprep import interrupts
 from medprep_cli import crew
 from medprep_cli.chain import ChainGroup
 from medprep_cli.options import Shared, shared, shared_options
+from medprep_cli.streams import let_go_of_stderr
 
 if TYPE_CHECKING:
     from medprep.stages.base import Stage
@@ -40,7 +41,7 @@ Commands follow each other in one line, or run one by one:
 Each runs what it needs before it. What is up to date is not made again.
 
 \b
-Exit status: 0 all well, 1 nothing could be done, 2 wrong usage,
+Exit status: 0 all well, 1 nothing could be done or told, 2 wrong usage,
 8 some cases failed (they are listed), 130/143 stopped by a signal.
 """
 
@@ -152,6 +153,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         from medprep.errors import MedprepError
 
+        let_go_of_stderr()
         interrupts.received.clear()
         signal.signal(signal.SIGTERM, interrupts.heed)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
@@ -176,9 +178,6 @@ def main(args: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
-        sys.stderr.close()
-        sys.exit(0)
     except Exception:
         if interrupts.received:  # the same, with an error of the library's
             _end_stopped()
