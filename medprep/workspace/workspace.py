@@ -151,7 +151,7 @@ def _make_folder(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         probe = root / ".medprep-probe"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # who starts at the same moment may have taken it away
     except OSError as error:
         raise WriteError(
             f"the workspace cannot be written ({error.strerror}); choose another by --workspace",

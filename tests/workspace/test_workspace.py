@@ -95,6 +95,21 @@ def test_an_empty_one_says_how_to_begin(root: Path) -> None:
             _ = opened.ledger
 
 
+def test_another_start_at_the_same_moment_harms_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch = Path.touch
+
+    def touched_and_taken_away(path: Path, *how: object) -> None:
+        touch(path)
+        if path.name == ".medprep-probe":
+            path.unlink()
+
+    monkeypatch.setattr(Path, "touch", touched_and_taken_away)
+    with Workspace(root) as workspace:
+        assert workspace.database.cases() == []
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
