@@ -22,9 +22,10 @@ class _Unheard(io.FileIO):
 
 def let_go_of_stderr() -> None:
     """Let what is told on standard error be lost where it cannot be written: the work goes on."""
-    if sys.stderr is None or sys.stderr is not sys.__stderr__:
+    own = sys.__stderr__
+    if own is None or sys.stderr is not own:
         return
-    raw = _Unheard(sys.stderr.fileno(), "w", closefd=False)
+    raw = _Unheard(own.fileno(), "w", closefd=False)
     sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(raw), sys.stderr.encoding, "backslashreplace", line_buffering=True
+        io.BufferedWriter(raw), own.encoding, "backslashreplace", line_buffering=True
     )
