@@ -18,7 +18,7 @@ from medprep.execute import (
 )
 from medprep.progress import Progress
 from medprep.stages.memory import needed_bytes, picture_bytes
-from medprep.stages.pending import Keys, Payloads, Present, Recorded
+from medprep.stages.pending import FailedBefore, Keys, Payloads, Present, Recorded
 from medprep.workspace.database import Artifact, CaseRow, Database, FailureRow, Input
 from medprep.workspace.workspace import Workspace
 
@@ -236,15 +236,18 @@ def _todo(
 ) -> dict[str, CaseTask]:
     """Give the tasks that are not up to date, and note those that are."""
     todo: dict[str, CaseTask] = {}
+    database = context.workspace.database
     present = Present(context.workspace.layout.root, context.workspace.layout.far)
-    recorded = Recorded(context.workspace.database, stage)
+    recorded, failed = Recorded(database, stage), FailedBefore(database, stage)
     for one in tasks:
+        failed.is_task(one.subject)
         known = None if context.overwrite else recorded.of(one.subject)
         if known is not None and known[0] == one.key and present.has(known[1]):
             summary.kept.append(one.subject)
         else:
             todo[one.subject] = one
     recorded.close()
+    database.forget(stage, failed.no_tasks())
     return todo
 
 

@@ -85,6 +85,26 @@ class Recorded:
         self._rows.close()
 
 
+class FailedBefore:
+    """Find failures of a stage that belong to no task any more, as of a case that lost its mask.
+
+    Of a run's case the subject is ``RUN/CASE``; what failed in runs that have no task stays.
+    """
+
+    def __init__(self, database: Database, stage: str) -> None:
+        self._left = {one.subject for one in database.failures() if one.stage == stage}
+        self._runs = {""}
+
+    def is_task(self, subject: str) -> None:
+        """Tell that there is a task."""
+        self._left.discard(subject)
+        self._runs.add(subject.rpartition("/")[0])
+
+    def no_tasks(self) -> list[str]:
+        """Give the subjects that none was told of."""
+        return sorted(one for one in self._left if one.rpartition("/")[0] in self._runs)
+
+
 class Present:
     """Tell whether files of a workspace are there; a folder of many files is listed once.
 

@@ -137,9 +137,6 @@ class Database:
             for row in self._db.execute(query, values):
                 yield row if make is None else make(*row)
 
-    def _rows(self, query: str, *values: str, make: Callable[..., Any]) -> list[Any]:
-        return list(self.each(query, *values, make=make))
-
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
@@ -170,6 +167,10 @@ class Database:
                     f"DELETE FROM {table} WHERE stage IN {_OF_CASES}"  # noqa: S608
                     " AND subject NOT IN (SELECT name FROM cases)"
                 )
+            db.execute(  # of a run's case the subject is RUN/CASE
+                "DELETE FROM failures WHERE substr(subject, instr(subject, '/') + 1)"
+                " NOT IN (SELECT name FROM cases)"
+            )
 
     def cases(self) -> list[CaseRow]:
         """Give all cases in the order of their names."""
@@ -250,19 +251,15 @@ class Database:
 
     def failures(self) -> list[FailureRow]:
         """Give all recorded failures."""
-        return self._rows("SELECT * FROM failures ORDER BY subject, stage", make=FailureRow)
+        return list(self.each("SELECT * FROM failures ORDER BY subject, stage", make=FailureRow))
 
     def begin(self, step: Step) -> int:
         """Record that a stage starts and give its number."""
-        values = (
-            step.stage, json.dumps(step.options), step.command, json.dumps(step.versions),
-            step.started, step.status,
-        )  # fmt: skip
         with self._transaction() as db:
             cursor = db.execute(
                 "INSERT INTO steps (stage, options, command, versions, started, status)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                values,
+                rows.of_step(step),
             )
         return int(cursor.lastrowid or 0)
 
@@ -275,7 +272,7 @@ class Database:
 
     def steps(self) -> dict[str, Step]:
         """Give each stage's last step; one refused (``error``) made nothing and is left out."""
-        found = self._rows(
+        found = self.each(
             "SELECT stage, options, command, versions, started, status FROM steps"
             " WHERE id IN (SELECT MAX(id) FROM steps WHERE status <> 'error' GROUP BY stage)",
             make=rows.to_step,

@@ -118,6 +118,12 @@ def to_step(
     return step
 
 
+def of_step(step: Step) -> tuple[str, ...]:
+    """Give the cells of a step, as `to_step` takes them."""
+    options, versions = json.dumps(step.options), json.dumps(step.versions)
+    return step.stage, options, step.command, versions, step.started, step.status
+
+
 def _record(cell: str) -> dict[str, Any]:
     """Give a JSON object."""
     found = json.loads(cell)

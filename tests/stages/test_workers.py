@@ -24,6 +24,7 @@ from medprep.stages.convert import Convert
 from medprep.stages.memory import needed_bytes, picture_bytes, source_bytes
 from medprep.stages.split import Split
 from medprep.volume import Volume
+from medprep.workspace.database import FailureRow
 from medprep.workspace.workspace import Workspace
 
 MIB = 1 << 20
@@ -64,6 +65,26 @@ def test_killed_hanging_and_swollen_cases_are_recorded_and_the_others_done(tmp_p
         assert f"convert: {message}" in next(
             line for line in table.splitlines() if line.startswith(case)
         ).replace('"', "")
+
+
+def test_a_failure_of_what_is_no_task_any_more_is_forgotten(tmp_path: Path) -> None:
+    make_workspace(tmp_path, {name: Made() for name in "ab"})
+    with Workspace(tmp_path) as workspace:
+        for stage, subject in (
+            ("extract", "a"), ("extract", "b"), ("convert", "a"), ("predict", "one/a"),
+            ("predict", "one/b"), ("predict", "other/b"),
+        ):  # fmt: skip
+            workspace.database.put_failure(FailureRow(stage, subject, "label", "broken"))
+        context = Context(workspace, Silent())
+        row = workspace.database.case("a")
+        kept = task("extract", 0, "a", [source_input(row, "mask")], "", 0)
+        run_cases(context, "extract", [kept], crew_work.fail)
+        of_run = task("predict", 0, "one/a", [source_input(row, "picture")], "", 0)
+        run_cases(context, "predict", [of_run], crew_work.fail)
+        left = [(one.stage, one.subject) for one in workspace.database.failures()]
+    assert left == [
+        ("convert", "a"), ("extract", "a"), ("predict", "one/a"), ("predict", "other/b"),
+    ]  # fmt: skip
 
 
 class Heard(Silent):

@@ -111,6 +111,11 @@ def test_a_new_split_forgets_what_was_made_of_vanished_cases(path: Path) -> None
     database.put_split({"preset": "a"}, [CASE])
     assert database.artifacts("convert")
     assert database.failures() == [], "of a case that is not there"
+    for case in ("mr01-t2", "mr02-t2"):
+        database.put_failure(FailureRow("predict", f"unet/{case}", "x", "y"))
+        database.put_failure(FailureRow("check", case, "x", "y"))
+    database.put_split({"preset": "a"}, [CASE])
+    assert [one.subject for one in database.failures()] == ["mr01-t2", "unet/mr01-t2"]
     database.put_split({"preset": "a"}, [replace(CASE, name="mr09-t2")])
     assert database.artifacts("convert") == {}
     assert database.artifacts("train")
