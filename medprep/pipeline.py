@@ -207,6 +207,7 @@ def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summa
     # A run that is only looked after because it was named is not the one trained last.
     beside = stage.name == "train" and not asked and last and last.command != step.command
     number = None if beside else database.begin(step)
+    before = database.made.get(stage.name)
     status = "stopped"
     try:
         summary = stage.perform(context)
@@ -218,7 +219,8 @@ def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summa
             )
         status = "some failed" if summary.failed else "done"
     except MedprepError as error:
-        status = "error"
+        if database.made.get(stage.name) == before:  # else what it made is made with its options
+            status = "error"
         error.stage = where
         raise
     finally:

@@ -56,6 +56,8 @@ class Database:
         self.path = path
         self.changes = 0
         """Grows whenever cases, artifacts or failures change through this object."""
+        self.made: dict[str, int] = {}
+        """How often a stage made something, through this object."""
         # rw even for looking: what a killed writer left half done is undone by who opens next.
         mode = "rw" if readonly else "rwc"
         with self._usable():
@@ -154,6 +156,7 @@ class Database:
     def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:
         """Replace the data set's facts and cases; what was made of vanished cases is forgotten."""
         facts = [(name, json.dumps(value, sort_keys=True)) for name, value in meta.items()]
+        self.made["split"] = self.made.get("split", 0) + 1
         with self._changing() as db:
             db.execute("DELETE FROM meta WHERE name <> 'artifacts'")
             db.execute("DELETE FROM cases")
@@ -216,6 +219,7 @@ class Database:
         """Record what was made; an earlier failure of the same is forgotten."""
         named = artifact.stage, artifact.subject
         files, facts = json.dumps(artifact.files), json.dumps(artifact.facts, sort_keys=True)
+        self.made[artifact.stage] = self.made.get(artifact.stage, 0) + 1
         with self._changing() as db:
             self._forget(*named)
             db.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?)", (*named, artifact.key, files))
@@ -255,12 +259,9 @@ class Database:
 
     def begin(self, step: Step) -> int:
         """Record that a stage starts and give its number."""
+        query = "INSERT INTO steps (stage, options, command, versions, started, status) VALUES"
         with self._transaction() as db:
-            cursor = db.execute(
-                "INSERT INTO steps (stage, options, command, versions, started, status)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                rows.of_step(step),
-            )
+            cursor = db.execute(f"{query} (?, ?, ?, ?, ?, ?)", rows.of_step(step))
         return int(cursor.lastrowid or 0)
 
     def end(self, number: int, status: str, ended: str) -> None:

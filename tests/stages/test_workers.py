@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ import pytest
 from workspaces import GRID, Made, make_workspace
 
 from medprep import pipeline
-from medprep.errors import OptionError
+from medprep.errors import OptionError, SchedulerError
+from medprep.execute import map_cases
 from medprep.formats import nifti, png
 from medprep.plan import plan
 from medprep.progress import Silent
 from medprep.sources.phantom import make_chaos
-from medprep.stages.base import Context, Summary, run_cases, source_input, task
+from medprep.stages import base
+from medprep.stages.base import Context, Summary, names_of, run_cases, source_input, task
+from medprep.stages.clean import Clean
 from medprep.stages.convert import Convert
+from medprep.stages.extract import Extract
 from medprep.stages.memory import needed_bytes, picture_bytes, source_bytes
 from medprep.stages.split import Split
 from medprep.volume import Volume
@@ -85,6 +90,38 @@ def test_a_failure_of_what_is_no_task_any_more_is_forgotten(tmp_path: Path) -> N
     assert left == [
         ("convert", "a"), ("extract", "a"), ("predict", "one/a"), ("predict", "other/b"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", [1, 0])
+def test_a_stage_that_broke_halfway_is_remembered_with_its_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    make_chaos(
+        tmp_path / "CHAOS", mr_patients=(1, 2, 3), unlabelled=(), ct_patients=(), slices=(4, 4),
+        size=32,
+    )  # fmt: skip
+    work = tmp_path / "work"
+    split = Split(str(tmp_path / "CHAOS"), preset="chaos-mr-t1in", leak_check=False)
+    pipeline.run([split, Extract()], work)
+
+    def breaking(*args: Any, **how: Any) -> Iterator[Any]:
+        if not args[1]:
+            return
+        yield from islice(map_cases(*args, **how), first)
+        raise SchedulerError("the scheduler is lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(base, "map_cases", breaking)
+        with pytest.raises(SchedulerError):
+            pipeline.run([Extract(("spleen",))], work)
+    pipeline.run([Clean()], work)
+    with Workspace(work, readonly=True) as opened:
+        made = opened.current("extract").values()
+        names = {tuple(names_of(one.facts).values()) for one in made}
+    assert len(made) == 3
+    assert names == (
+        {("spleen",)} if first else {("liver", "right_kidney", "left_kidney", "spleen")}
+    )
 
 
 class Heard(Silent):
