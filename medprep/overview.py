@@ -41,7 +41,7 @@ class Status:
     failures
         What failed, without paths.
     scores
-        One line for each scored run.
+        Lines for each scored run; one where its scores are out of date.
     command
         The line that repeats the work; ``SOURCE`` stands for the folder of the data set where its
         path is not known any more.
@@ -107,14 +107,19 @@ def _stages(workspace: Workspace, cases: int) -> list[StageStatus]:
 
 def _scores(workspace: Workspace) -> list[str]:
     from medprep.evaluations.results import text_of
-    from medprep.metrics.evaluation import Evaluation
+    from medprep.stages.score_records import are_current, evaluation_of, out_of_date
 
     lines: list[str] = []
     for path in sorted((workspace.layout.root / "metrics").glob("*.json")):
         try:
             record = json.loads(path.read_text("utf-8"))
-            if "evaluation" in record:  # comparisons of models lie here too
-                lines += text_of(Evaluation.from_record(record["evaluation"]))
+            if "evaluation" not in record:  # comparisons of models lie here too
+                continue
+            found = evaluation_of(record)
+            if found is not None and are_current(workspace, found):
+                lines += text_of(found)
+            else:
+                lines.append(out_of_date(found, path.stem))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             lines.append(f"metrics/{path.name} cannot be read; score anew: medprep evaluate")
     return lines

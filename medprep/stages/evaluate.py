@@ -28,7 +28,8 @@ from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
 
 _VERSION = 1
-_MADE_BY = {"extracted": "extract", "cleaned": "clean"}
+MADE_BY = {"extracted": "extract", "cleaned": "clean"}
+"""Reference to the stage that makes it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Evaluate:
         # A step that was recorded comes back from JSON with lists.
         for name in ("run", "metrics", "tolerance"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.reference not in _MADE_BY:
+        if self.reference not in MADE_BY:
             raise OptionError(f"--reference is '{self.reference}'; wanted is extracted or cleaned")
         if len(set(self.run)) < len(self.run):
             raise OptionError(f"--run names a model twice: {', '.join(self.run)}")
@@ -91,7 +92,7 @@ class Evaluate:
         workspace = context.workspace
         held = run.held(workspace.database.cases())
         chosen = [row for part in held for row in part.rows]
-        references = workspace.current(_MADE_BY[self.reference])
+        references = workspace.current(MADE_BY[self.reference])
         self._require_same_labels(references, run.names)
         tasks = self._tasks(workspace, run, chosen, references)
         summary = run_cases(context, self.name, tasks, _score)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medprep.formats import nifti
 from medprep.metrics.contrasts import Contrast, contrasts_of
-from medprep.metrics.evaluation import Evaluation, LabelScore
+from medprep.metrics.evaluation import Evaluation
 from medprep.reporting.data import ErrorMap, ModelScores, WorstCase
 from medprep.reporting.error_map import error_map
 from medprep.reporting.scores import to_show
 from medprep.stages.run_names import OUT_OF_FOLD, families
+from medprep.stages.score_records import are_current, evaluation_of, out_of_date
 from medprep.workspace.database import Artifact
 from medprep.workspace.workspace import Workspace
 
@@ -42,12 +43,9 @@ def gather_scores(workspace: Workspace, made: Made) -> Scores:
         if not path.is_file():
             continue
         record = _read(path)
-        found = _evaluation(record)
-        if found is None or not _is_current(workspace, found):
-            notes.append(
-                f"The scores of {run} are out of date and left out; score anew: medprep evaluate "
-                f"--run {(found and found.run) or run}"
-            )
+        found = evaluation_of(record)
+        if found is None or not are_current(workspace, found):
+            notes.append(out_of_date(found, run))
             continue
         models.append(ModelScores(found, tuple(record["conventions"]), ()))
     drawn = tuple(replace(one, worst=_worst(workspace, made, one.evaluation)) for one in models)
@@ -61,33 +59,6 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def _evaluation(record: Mapping[str, Any]) -> Evaluation | None:
-    """Read one; None where an earlier release, or somebody else, wrote something else."""
-    try:
-        return Evaluation.from_record(record["evaluation"]) if "conventions" in record else None
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _is_current(workspace: Workspace, found: Evaluation) -> bool:
-    scored, predicted = workspace.current("evaluate"), workspace.current("predict")
-    for case in found.cases:
-        if case.case in found.failed:
-            continue
-        subject = f"{found.run or found.model}/{case.case}"
-        missing = any(label.state == "missing" for label in case.labels)
-        if subject not in scored or missing == (subject in predicted):
-            return False
-        # The table is written after the last case is recorded: a stop in between leaves an old one.
-        if [asdict(label) for label in case.labels] != _labels(scored[subject]):
-            return False
-    return True
-
-
-def _labels(scored: Artifact) -> list[dict[str, Any]]:
-    return [asdict(LabelScore.from_record(one)) for one in scored.facts["labels"]]
 
 
 def _contrasts(evaluations: Sequence[Evaluation]) -> tuple[Contrast, ...]:
