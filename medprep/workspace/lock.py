@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import json
 import os
 import socket
@@ -32,27 +33,41 @@ class Holder:
     started
         When it started: numbers come again, in a restarted container the very same. Empty where
         the system does not say.
+    machine, pids
+        Machines and containers share names: which one it is, as a hash, and within which
+        namespace the number counts. Empty where the system, or an earlier medprep, does not say.
     """
 
     host: str
     boot: str
     pid: int
     started: str = ""
+    machine: str = ""
+    pids: str = ""
 
     @classmethod
     def me(cls) -> Holder:
         """Give this process."""
         pid = os.getpid()
-        return cls(socket.gethostname(), _boot_id(), pid, _started(pid) or "")
+        host = socket.gethostname()
+        return cls(host, _boot_id(), pid, _started(pid) or "", _machine(), _namespace())
 
     def is_dead(self) -> bool:
-        """Tell whether it certainly runs no more; another host's process never is certain."""
-        if self.host != socket.gethostname():
+        """Tell whether it certainly runs no more: of a number that counts here alone it is."""
+        me = Holder.me()
+        if (self.host, self.machine, self.pids) != (me.host, me.machine, me.pids):
             return False
-        if self.boot != _boot_id() or not _is_alive(self.pid):
+        if self.boot != me.boot:
+            return bool(self.machine)  # else it may be another machine of this name
+        if not _is_alive(self.pid):
             return True
         now = _started(self.pid)
         return bool(self.started) and now is not None and now != self.started
+
+    def home(self) -> str:
+        """Give a short name of where its number counts."""
+        where = "\0".join((self.host, self.machine, self.boot, self.pids))
+        return hashlib.sha256(where.encode()).hexdigest()[:16]
 
 
 class Lock:
@@ -132,9 +147,10 @@ class Lock:
     def _take(self) -> bool:
         # A link appears with its content and fails if the name is taken: nobody ever reads half
         # a lock, on network file systems too.
-        draft = self._path.with_name(f".{LOCK}.{socket.gethostname()}.{os.getpid()}")
+        me = Holder.me()
+        draft = self._path.with_name(f".{LOCK}.{me.home()}.{me.pid}")
         try:
-            draft.write_text(json.dumps(asdict(Holder.me())))
+            draft.write_text(json.dumps(asdict(me)))
             return _appears(draft, self._path)
         except OSError as error:
             raise unwritten(error, self._path) from error
@@ -143,7 +159,8 @@ class Lock:
 
     def _remove(self, stale: Holder | None) -> None:
         """Remove a stale lock, and put it back if it changed hands in between."""
-        aside = self._path.with_name(f".{LOCK}.stale.{os.getpid()}")
+        me = Holder.me()
+        aside = self._path.with_name(f".{LOCK}.stale-{me.home()}.{me.pid}")
         try:
             self._path.replace(aside)
         except FileNotFoundError:
@@ -155,9 +172,10 @@ class Lock:
 
     def _tidy(self) -> None:
         """Remove what processes left that were killed while they took a lock."""
+        home = Holder.me().home()
         for path in self._path.parent.glob(f".{LOCK}.*"):
-            host, _, pid = path.name.removeprefix(f".{LOCK}.").rpartition(".")
-            ours = host in (socket.gethostname(), "stale") and pid.isdecimal()
+            whose, _, pid = path.name.removeprefix(f".{LOCK}.").rpartition(".")
+            ours = whose.removeprefix("stale-") == home and pid.isdecimal()
             if ours and not _is_alive(int(pid)):
                 path.unlink(missing_ok=True)
 
@@ -186,8 +204,8 @@ def _appears(draft: Path, path: Path) -> bool:
 def _read(path: Path) -> Holder | None:
     try:
         record = json.loads(path.read_text())
-        started = str(record.get("started", ""))
-        return Holder(str(record["host"]), str(record["boot"]), int(record["pid"]), started)
+        more = (str(record.get(name, "")) for name in ("started", "machine", "pids"))
+        return Holder(str(record["host"]), str(record["boot"]), int(record["pid"]), *more)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -196,6 +214,22 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:  # no Linux: the process number must do
+        return ""
+
+
+def _machine() -> str:
+    """Give what stays through a boot; hashed, for machine-id(5) wants it kept from others."""
+    try:
+        found = Path("/etc/machine-id").read_bytes().strip()
+    except OSError:
+        return ""
+    return hashlib.sha256(b"medprep " + found).hexdigest() if found else ""
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())  # see pid_namespaces(7)
+    except OSError:
         return ""
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from medprep.files import remove_parts
 from medprep.room import unwritten
-from medprep.workspace.lock import Lock
+from medprep.workspace.lock import LOCK, Lock
+
+_ELSE_DO = (
+    "run this again when it has ended, or give another --output; if it is surely gone, remove "
+    f"{LOCK} there"
+)
 
 
 @contextlib.contextmanager
@@ -36,7 +41,7 @@ def held(folder: Path, private: Path, *, below: bool = False) -> Iterator[None]:
     except OSError as error:
         raise unwritten(error, folder) from error
     try:
-        with Lock(folder, else_do="run this again when it has ended, or give another --output"):
+        with Lock(folder, else_do=_ELSE_DO):
             remove_parts(folder, below=below)
             remove_parts(private, below=False)
             yield

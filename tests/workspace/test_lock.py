@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from medprep.errors import LockedError, OptionError
+from medprep.workspace import lock as lock_module
 from medprep.workspace.lock import Holder, Lock
 
 HOLD = """
@@ -56,9 +58,16 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say which machine and namespace this is, whatever the system says."""
+    monkeypatch.setattr(lock_module, "_machine", lambda: "this")
+    monkeypatch.setattr(lock_module, "_namespace", lambda: "pid:[4026531836]")
+
+
 def write_lock(folder: Path, **changes: object) -> Path:
     me = Holder.me()
-    record = {"host": me.host, "boot": me.boot, "pid": me.pid, "started": me.started, **changes}
+    record = {**asdict(me), **changes}
     (folder / "medprep.lock").write_text(json.dumps(record))
     return folder / "medprep.lock"
 
@@ -121,9 +130,47 @@ def test_a_number_that_another_process_bears_now_is_dead(tmp_path: Path) -> None
     require_taken(tmp_path)
 
 
-def test_a_holder_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
+def test_a_holder_of_an_earlier_boot_is_dead(tmp_path: Path, machine: None) -> None:
     write_lock(tmp_path, boot="earlier")
     require_taken(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"boot": "x", "machine": "another"},  # images of one name on a disk that they share
+        {"pids": "pid:[4026532999]", "pid": 4194305, "started": "1"},  # a container
+        {"machine": "", "pids": "", "pid": 4194305},  # an earlier medprep, which did not say
+    ],
+)
+def test_a_holder_of_this_name_that_cannot_be_looked_at_stays(
+    tmp_path: Path, machine: None, changes: dict[str, object]
+) -> None:
+    lock = write_lock(tmp_path, **changes)
+    before = lock.read_text()
+    with pytest.raises(LockedError, match=rf"on {socket.gethostname()} works"), Lock(tmp_path):
+        pass
+    assert lock.read_text() == before
+    require_taken(tmp_path, force=True)
+
+
+def test_another_boot_of_a_machine_that_says_no_name_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_module, "_machine", str)
+    write_lock(tmp_path, boot="x")
+    with pytest.raises(LockedError), Lock(tmp_path):
+        pass
+
+
+def test_drafts_of_another_container_stay(tmp_path: Path, machine: None) -> None:
+    me = replace(Holder.me(), pid=4194305)  # above any that Linux gives
+    names = {one: f".medprep.lock.{one.home()}.{one.pid}" for one in (me, replace(me, pids="x"))}
+    for name in names.values():
+        (tmp_path / name).touch()
+    with Lock(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [names[replace(me, pids="x")]]
 
 
 def test_another_hosts_holder_stays_unless_forced(tmp_path: Path) -> None:
@@ -150,7 +197,7 @@ def test_a_lock_that_changed_hands_is_put_back(
 ) -> None:
     lock = Lock(tmp_path)
     real = lock._holder
-    judged = [Holder(socket.gethostname(), "earlier", 1)]
+    judged = [replace(Holder.me(), pid=4194305)]
     monkeypatch.setattr(lock, "_holder", lambda: judged.pop() if judged else real())
     with pytest.raises(LockedError, match=f"process {holder.pid}"), lock:
         pass
@@ -186,7 +233,7 @@ def test_without_hard_links_it_works_too(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_crowd_works_one_at_a_time(tmp_path: Path) -> None:
     (tmp_path / "counter").write_text("0")
-    write_lock(tmp_path, boot="earlier")  # and all of them find a dead holder first
+    write_lock(tmp_path, pid=4194305)  # and all of them find a dead holder first
     crowd = [
         subprocess.Popen(
             [sys.executable, "-c", TAKE, str(tmp_path)], stdin=subprocess.PIPE, text=True
