@@ -150,7 +150,7 @@ class Database:
 
     def put_meta(self, name: str, value: Any) -> None:
         """Record ``artifacts``, a fact of the workspace itself, which a new split keeps."""
-        with self._changing() as db:
+        with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, json.dumps(value)))
 
     def put_split(self, meta: dict[str, Any], cases: Iterable[CaseRow]) -> None:

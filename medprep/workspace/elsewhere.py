@@ -1,6 +1,8 @@
 """The place behind a URL where a workspace's files of single cases lie, if it has one.
 
-It belongs to one workspace: an object there names it, so that two never write over each other.
+It belongs to one workspace: an object there names it, so that two never write over each other. A
+copy of a workspace bears the same name; so every opening agrees upon a new word with that object,
+which a copy that was made before does not know.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def settle_place(database: Database, wanted: str | None, root: Path) -> Path | N
     OptionError
         If it is no place that can be written.
     WorkspaceError
-        If the workspace has another place, or the place another workspace.
+        If the workspace has another place, or the place another workspace, or one of which this is
+        a copy worked there since.
     AccessError
         If nobody gets in there, or there is no such bucket.
     """
@@ -65,7 +68,7 @@ def settle_place(database: Database, wanted: str | None, root: Path) -> Path | N
         # First here: a place that is claimed by nobody who knows of it would be lost.
         database.put_meta(META, found)
         try:
-            _claim(place, found["workspace"])
+            _agree(place, found, database)
         except MedprepError:
             database.put_meta(META, None)
             raise
@@ -76,36 +79,56 @@ def settle_place(database: Database, wanted: str | None, root: Path) -> Path | N
             path=root,
         )
     else:
-        _claim(place, found["workspace"])
+        _agree(place, found, database)
     return as_path(place)
 
 
 _ANY = "SELECT 1 FROM artifacts WHERE stage = ? LIMIT 1"
 
 
-def _claim(place: FarPath, workspace: str) -> None:
-    """See that a place is empty or ours, and say there whose it is."""
+def _agree(place: FarPath, known: dict[str, str], database: Database) -> None:
+    """See that a place is empty or ours, and agree with it upon another word for the next time.
+
+    The database keeps the word before, too: a kill between the two writes shuts nobody out.
+    """
     from medprep.places.sending import write
 
+    before = _word(place, known)
+    word = secrets.token_hex(16)
+    database.put_meta(META, {**known, "word": word, "before": before})
+    write(place / MARK, json_bytes({"workspace": known["workspace"], "word": word}))
+
+
+def _word(place: FarPath, known: dict[str, str]) -> str:
+    """Give the word that a place knows; none where nothing lies, or from earlier versions."""
     try:
         found = listing(place)
     except FileNotFoundError:
         found = []
     mark = place / MARK
-    if mark in found:
-        if _workspace(mark) == workspace:
-            return
-        raise WorkspaceError(f"{shown(str(place))} is of another workspace; give another URL")
-    if found:
+    if mark not in found:
+        if not found:
+            return ""
         raise WorkspaceError(
             f"{shown(str(place))} holds {found[0].name} and no {MARK}; wanted is a place where "
             "nothing lies yet"
         )
-    write(mark, json_bytes({"workspace": workspace}))
+    record = _record(mark)
+    if record.get("workspace") != known["workspace"]:
+        raise WorkspaceError(f"{shown(str(place))} is of another workspace; give another URL")
+    word = str(record.get("word", ""))
+    if word not in (known.get("word", ""), known.get("before", "")):
+        raise WorkspaceError(
+            f"since this folder was copied, or restored from a copy, another copy of it has worked "
+            f"at {shown(str(place))}: work in that one, or begin another workspace at another URL; "
+            "or if no other is left, remove all that lies there, and the same command makes it "
+            "again"
+        )
+    return word
 
 
-def _workspace(mark: FarPath) -> str:
+def _record(mark: FarPath) -> dict[str, object]:
     try:
-        return str(json.loads(mark.read_text())["workspace"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        return dict(json.loads(mark.read_text()))
+    except (ValueError, TypeError):
+        return {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import threading
 import uuid
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
+import fsspec
 import pytest
 from doors import SECRET, Shut, said
 from far import BUCKET, Server, forget_stores, to_memory
@@ -14,12 +18,14 @@ from same_bytes import content
 
 from medprep import pipeline
 from medprep.errors import AccessError, OptionError, WorkspaceError
-from medprep.files import AtomicFiles
+from medprep.files import AtomicFiles, json_bytes
 from medprep.places import sending
 from medprep.places.paths import FarPath, path_of
 from medprep.places.refusals import refused
 from medprep.stages.convert import Convert
 from medprep.stages.split import Split
+from medprep.workspace.database import Database
+from medprep.workspace.elsewhere import MARK, META
 
 
 def place() -> str:
@@ -63,6 +69,55 @@ def test_one_place_for_a_workspace(phantom: Path, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="is of another workspace; give another URL"):
         split(phantom, tmp_path / "other", url)
     split(phantom, tmp_path / "other", other)
+
+
+def test_a_copy_does_not_write_where_the_first_goes_on(phantom: Path, tmp_path: Path) -> None:
+    work, copy = tmp_path / "work", tmp_path / "copy"
+    split(phantom, work, place())
+    shutil.copytree(work, copy)
+    pipeline.run([Convert(format="nifti")], work)
+    with pytest.raises(WorkspaceError, match="another copy of it has worked at memory://"):
+        pipeline.run([Convert(format="nifti")], copy)
+    moved = work.rename(tmp_path / "moved")
+    assert not pipeline.run([Convert(format="nifti")], moved).summaries[0].made, "all is up to date"
+
+
+def test_a_copy_that_works_first_is_the_one_that_goes_on(phantom: Path, tmp_path: Path) -> None:
+    work, copy, url = tmp_path / "work", tmp_path / "copy", place()
+    split(phantom, work, url)
+    shutil.copytree(work, copy)
+    pipeline.run([Convert(format="nifti")], copy)
+    with pytest.raises(WorkspaceError, match="work in that one"):
+        pipeline.run([Convert(format="nifti")], work)
+    fsspec.filesystem("memory").rm(url, recursive=True)
+    assert pipeline.run([Convert(format="nifti")], work).summaries[0].made
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_kill_while_the_word_is_changed_shuts_nobody_out(
+    phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    work = tmp_path / "work"
+    split(phantom, work, place())
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "write", Mock(side_effect=KeyboardInterrupt))
+        for _ in range(times):
+            with pytest.raises(KeyboardInterrupt):
+                pipeline.run([Convert(format="nifti")], work)
+    pipeline.run([Convert(format="nifti")], work)
+
+
+def test_a_place_of_an_earlier_version_is_taken_on(phantom: Path, tmp_path: Path) -> None:
+    work, url = tmp_path / "work", place()
+    split(phantom, work, url)
+    with contextlib.closing(Database(work / "medprep.sqlite")) as database:
+        known = database.meta()[META]
+        database.put_meta(META, {name: known[name] for name in ("url", "workspace")})
+    sending.write(path_of(f"{url}/{MARK}"), json_bytes({"workspace": known["workspace"]}))
+    shutil.copytree(work, tmp_path / "copy")
+    split(phantom, work, url)
+    with pytest.raises(WorkspaceError, match="another copy of it has worked"):
+        split(phantom, tmp_path / "copy", url)
 
 
 def test_a_place_where_other_things_lie(phantom: Path, tmp_path: Path) -> None:
