@@ -25,11 +25,11 @@ from medprep.labels.snapping import snap_levels
 from medprep.organs import OrganTable
 from medprep.sources.base import Reader
 from medprep.sources.detect import read_mask
-from medprep.sources.dicom_masks import files_by_organ, read_organ_masks
+from medprep.sources.dicom_masks import read_organ_masks
 from medprep.stages.base import CaseResult
 from medprep.volume import LabelMap
 from medprep.workspace.layout import Layout
-from medprep.workspace.ledger import LedgerFile, at_hand
+from medprep.workspace.ledger import LedgerFile, at_hand, by_organ
 
 _FAULTS: dict[Fault, str] = {
     "none": "right",
@@ -122,7 +122,7 @@ def _read_files(work: ExtractCase, paths: Sequence[Path], grid: Geometry) -> _Fo
     order = work.image["source_order"]
     if work.scheme is not None:
         wanted = {name for mixture in work.scheme.values for name in mixture}
-        organs = {n: own for n, own in files_by_organ(paths).items() if n in wanted}
+        organs = {n: own for n, own in by_organ(work.files, paths).items() if n in wanted}
         masks, notes = read_organ_masks(organs, grid, order)
         masks = {name: work.correction.apply(mask) for name, mask in masks.items()}
         labels = merge_masks(masks, work.scheme) if masks else np.zeros(grid.shape, np.uint8)

@@ -8,7 +8,7 @@ from typing import Any
 
 from medprep.geometry import Geometry
 from medprep.labels.regions import Scheme, find_mixtures, number_mixtures
-from medprep.sources.dicom_masks import files_by_organ, read_organ_masks
+from medprep.sources.dicom_masks import read_organ_masks
 from medprep.stages.base import (
     CaseResult,
     Context,
@@ -17,7 +17,7 @@ from medprep.stages.base import (
     source_input,
     task,
 )
-from medprep.workspace.ledger import LedgerFile, at_hand
+from medprep.workspace.ledger import LedgerFile, at_hand, by_organ
 
 STAGE = "overlaps"
 _VERSION = 1
@@ -82,7 +82,7 @@ class _Payload:
 def _find(work: _Payload) -> CaseResult:
     grid = Geometry.from_dict(work.image)
     with at_hand(work.files) as paths:
-        found = files_by_organ(paths)
+        found = by_organ(work.files, paths)
         wanted = {n: own for n, own in found.items() if not work.organs or n in work.organs}
         masks, _ = read_organ_masks(wanted, grid, work.image["source_order"])
     return CaseResult((), {"mixtures": [list(one) for one in find_mixtures(masks)]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from medprep.errors import FormatError
@@ -28,17 +29,20 @@ def hash_files(cases: Sequence[SourceCase], progress: Progress) -> list[LedgerFi
         for a hash and fails its own case later.
     """
     wanted = [
-        (case.case, role, place, path)
+        (case.case, role, place, path, organs[place] if organs else "")
         for case in cases
-        for role, paths in (("picture", case.pictures), ("mask", case.masks))
+        for role, paths, organs in (
+            ("picture", case.pictures, ()),
+            ("mask", case.masks, case.organs),
+        )
         for place, path in enumerate(paths)
     ]
     progress.start("split", len(wanted))
-    files = []
-    far = any(isinstance(path, FarPath) for *_, path in wanted[:1])
+    files: list[LedgerFile] = []
+    far = any(isinstance(path, FarPath) for *_, path, _ in wanted[:1])
     with ThreadPoolExecutor(REQUESTS if far else usable_cpus()) as pool:
-        for file in pool.map(lambda one: _hash_file(*one), wanted, chunksize=64):
-            files.append(file)
+        for file in pool.map(lambda one: _hash_file(*one[:4]), wanted, chunksize=64):
+            files.append(replace(file, organ=wanted[len(files)][4]))
             progress.advance()
     progress.finish()
     return files

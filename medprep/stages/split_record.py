@@ -53,10 +53,22 @@ def row_of(case: SourceCase, files: Sequence[LedgerFile], placing: Placing) -> C
         stored.part,
         len(pictures),
         sum(file.size for file in pictures),
-        digest([file.sha256 for file in pictures]),
-        digest([file.sha256 for file in masks]),
+        _picture_key(case, pictures),
+        _mask_key(masks),
         stored.roles,
     )
+
+
+def _picture_key(case: SourceCase, files: Sequence[LedgerFile]) -> str:
+    """Hash the files, and of NIfTI what the data set says of them; others say it themselves."""
+    hashes = [file.sha256 for file in files]
+    said = [case.modality, case.sequence] if case.reader == "nifti" else []
+    return digest([hashes, said] if any(said) else hashes)
+
+
+def _mask_key(files: Sequence[LedgerFile]) -> str:
+    """Hash the files, and whose each is where its folder says it."""
+    return digest([[file.sha256, file.organ] if file.organ else file.sha256 for file in files])
 
 
 def summary_of(

@@ -26,6 +26,7 @@ CREATE TABLE patients (patient TEXT PRIMARY KEY, identity BLOB NOT NULL) WITHOUT
 CREATE TABLE files (
     subject TEXT NOT NULL, role TEXT NOT NULL, place INTEGER NOT NULL,
     path BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    organ TEXT NOT NULL,
     PRIMARY KEY (subject, role, place)
 ) WITHOUT ROWID;
 """
@@ -37,7 +38,10 @@ UNREADABLE = "unreadable"
 
 @dataclass(frozen=True)
 class LedgerFile:
-    """A source file as it was when the split saw it."""
+    """A source file as it was when the split saw it.
+
+    ``organ`` is what a mask of one organ shows: links may lead to a path that does not say it.
+    """
 
     subject: str
     role: str
@@ -46,6 +50,7 @@ class LedgerFile:
     size: int
     mtime_ns: int
     sha256: str
+    organ: str = ""
 
     def checked(self, seen: Seen | None = None) -> Path:
         """Give the path of the file if it still is what the split saw.
@@ -110,6 +115,29 @@ def at_hand(files: Sequence[LedgerFile]) -> Iterator[list[Path]]:
             one.with_seen(now)
     with hold(paths):
         yield paths
+
+
+def by_organ(files: Sequence[LedgerFile], paths: Sequence[Path]) -> dict[str, list[Path]]:
+    """Sort a case's mask files by the organ that each shows.
+
+    Parameters
+    ----------
+    files, paths
+        As `at_hand` takes and gives them.
+
+    Raises
+    ------
+    WorkspaceError
+        If an earlier medprep saw them, which did not record it.
+    """
+    found: dict[str, list[Path]] = {}
+    for file, path in zip(files, paths, strict=True):
+        if not file.organ:
+            raise WorkspaceError(
+                "an earlier medprep did not record which organ each mask shows; run 'split' again"
+            )
+        found.setdefault(file.organ, []).append(path)
+    return found
 
 
 class Ledger:
@@ -181,7 +209,7 @@ def write_ledger(
                 db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
                 db.execute("INSERT INTO source VALUES (?)", (os.fsencode(str(source)),))
                 db.executemany("INSERT INTO patients VALUES (?, ?)", identities)
-                db.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", stored)
+                db.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stored)
                 db.commit()
         except sqlite3.Error as error:
             raise WriteError(f"cannot write: {error}", path=folder / name) from error
