@@ -246,7 +246,8 @@ class Cluster:
             return None
         if isinstance(report.outcome, Failure):
             shunned = {*flight.shunned, report.worker}
-            if report.outcome.code in _ELSEWHERE and len(shunned) == 1 < len(self._threads):
+            elsewhere = report.not_begun or report.outcome.code in _ELSEWHERE
+            if elsewhere and len(shunned) == 1 < len(self._threads):
                 flight.shunned = tuple(shunned)
                 return None
             on = f" (on {report.host})" if report.outcome.code in _OF_THE_HOST else ""

@@ -75,6 +75,8 @@ class Report:
         Its address.
     stopped
         Nothing was done: the scheduler did not want it for a while.
+    not_begun
+        No process could be started for it here; another worker may be able to.
     other_version
         Of the worker, where it is not the driver's: then nothing was done.
     """
@@ -84,6 +86,7 @@ class Report:
     host: str = field(default_factory=socket.gethostname)
     worker: str = field(default_factory=lambda: _worker().address)
     stopped: bool = False
+    not_begun: bool = False
     other_version: str = ""
 
 
@@ -94,7 +97,10 @@ def work_case(errand: Errand) -> Report:
     wanted = _wanted(errand.run)
     with _room(errand.at_once, wanted):
         for left in reversed(range(_TRIES)):
-            child = _hire(errand.run)
+            try:
+                child = _hire(errand.run)
+            except OSError as error:
+                return Report(_not_begun(error), not_begun=True)
             done = child.work(errand, wanted)
             if isinstance(done, tuple):
                 outcome, kept = done
@@ -109,6 +115,11 @@ def work_case(errand: Errand) -> Report:
             if not left:
                 return Report(done.failure())
     raise AssertionError
+
+
+def _not_begun(error: OSError) -> Failure:
+    text = f"its worker cannot start a process for it: {error.strerror or error}"
+    return Failure("worker", f"{text}; has it room for temporary files, and memory?")
 
 
 def _wanted(run: str) -> Callable[[], bool]:
@@ -200,14 +211,24 @@ class _Child:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
         )
+        self.rests = time.monotonic()
+        try:
+            self.pipe = Client(self._greeted(key), authkey=key.encode())
+        except OSError:
+            self.process.kill()
+            self.buried()
+            raise
+
+    def _greeted(self, key: str) -> Any:
+        """Hand it the key and give the address at which it listens."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(key.encode())
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # the exit status says more
+            self.process.stdin.write(key.encode())
+            self.process.stdin.flush()
         address = self.process.stdout.readline()
         if not address:
-            raise OSError(f"a process for cases ended with {self.process.wait()} before it began")
-        self.rests = time.monotonic()
-        self.pipe = Client(json.loads(address), authkey=key.encode())
+            raise OSError(f"it ended with {self.process.wait()} before it began")
+        return json.loads(address)
 
     def work(self, errand: Errand, wanted: Callable[[], bool]) -> Any:
         """Give (outcome, drafts), the `Death` of the process, or the `Failure` it was ended for."""
@@ -246,7 +267,7 @@ class _Child:
     def buried(self, seconds: float = _LAST_WORDS_S) -> int:
         """Wait for its end, let go of its pipes and give the exit status."""
         status = self.ended(seconds)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):  # there is none yet
             self.pipe.close()
         for end in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
