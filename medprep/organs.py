@@ -16,9 +16,12 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from medprep.errors import OptionError
-from medprep.files import parse_toml, read_option_file
+from medprep.files import parse_toml
+from medprep.option_files import option_toml
 
 Side = Literal["left", "right"]
+TABLE = "the table of organs"
+"""What a file of one is in messages."""
 _FORM = re.compile(r"[a-z0-9][a-z0-9_+-]*")
 
 
@@ -143,15 +146,17 @@ def named_table(name: str) -> OrganTable:
     Parameters
     ----------
     name
-        A name of `TABLES`, or the path of a file that ends in ``.toml``.
+        A name of `TABLES`, the path of a file that ends in ``.toml``, or what `held_toml` made of
+        that.
 
     Raises
     ------
     OptionError
         If there is no such table or file, or the file holds none.
     """
-    if name.casefold().endswith(".toml"):
-        return read_table(read_option_file(name, "the table of organs"), Path(name).name)
+    own = option_toml(name, TABLE)
+    if own is not None:
+        return read_table(own[1], own[0])
     if name not in TABLES:
         raise OptionError(
             f"no table of organs '{name}'; there are {', '.join(TABLES)}, or give a file .toml"

@@ -22,7 +22,11 @@ import numpy as np
 from medprep.augmentation import drawing
 from medprep.augmentation.steps import AXES, Axis, Plan
 from medprep.errors import OptionError
-from medprep.files import parse_toml, read_option_file
+from medprep.files import parse_toml
+from medprep.option_files import option_toml
+
+RECIPE = "the recipe"
+"""What a file of one is in messages."""
 
 
 @dataclass(frozen=True)
@@ -168,15 +172,17 @@ def named_recipe(name: str) -> Recipe:
     Parameters
     ----------
     name
-        A name of `PRESETS`, or the path of a file that ends in ``.toml``.
+        A name of `PRESETS`, the path of a file that ends in ``.toml``, or what `held_toml` made of
+        that.
 
     Raises
     ------
     OptionError
         If there is no such recipe or file, or the file holds none.
     """
-    if name.casefold().endswith(".toml"):
-        return read_recipe(read_option_file(name, "the recipe"), Path(name).name)
+    own = option_toml(name, RECIPE)
+    if own is not None:
+        return read_recipe(own[1], own[0])
     return Recipe.preset(name)
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from medprep.augmentation.engines import ENGINES, Engine, across, allowed_flips, fitting_engine
-from medprep.augmentation.recipe import Recipe, named_recipe
+from medprep.augmentation.recipe import RECIPE, Recipe, named_recipe
 from medprep.errors import OptionError
 from medprep.files import write_bytes
+from medprep.option_files import held_toml, option_name
 from medprep.organs import mirror_partners
 from medprep.reporting.text import counted
 from medprep.stages.augment_case import AugmentCase, Dimensions, augment_case
@@ -63,6 +64,7 @@ class Augment:
         if self.engine == "augmentor" and self.dimensions == 3:
             raise OptionError("--engine augmentor moves slices only; for --dimensions 3 wanted is "
                               "--engine native")  # fmt: skip
+        object.__setattr__(self, "recipe", held_toml(self.recipe, RECIPE))
         recipe = named_recipe(self.recipe)
         if self.engine == "augmentor":
             from medprep.augmentation.augmentor2d import require_expressible
@@ -136,7 +138,7 @@ class Augment:
 
 def recipe_name(recipe: str) -> str:
     """Give a recipe's name, of a file without its folder: that may name a person."""
-    return Path(recipe).name
+    return Path(option_name(recipe)).name
 
 
 def about_flips(silenced: Collection[str], flipped: Collection[str]) -> list[str]:

@@ -16,6 +16,7 @@ from medprep.execute import (
     fitting_jobs,
     map_cases,
 )
+from medprep.option_files import option_name
 from medprep.progress import Progress
 from medprep.stages.memory import needed_bytes, picture_bytes
 from medprep.stages.pending import FailedBefore, Keys, Payloads, Present, Recorded
@@ -259,7 +260,7 @@ def names_of(facts: Mapping[str, Any]) -> dict[int, str]:
 def command_words(stage: Stage) -> list[str]:
     """Give the words that ask for this stage on a command line, defaults left out.
 
-    The source folder is written as ``SOURCE``: its path is private.
+    The source folder is written as ``SOURCE``: its path is private; a TOML file by its name.
     """
     words = [stage.name]
     for one in fields(stage):  # type: ignore[arg-type]
@@ -275,7 +276,7 @@ def command_words(stage: Stage) -> list[str]:
             for item in value:
                 words.extend([flag, *map(str, item if isinstance(item, tuple) else (item,))])
         else:
-            words.extend([flag, str(value)])
+            words.extend([flag, option_name(str(value))])
     return words
 
 

@@ -16,7 +16,8 @@ from medprep.formats import colour_tables
 from medprep.labels.corrections import Correction, Flip, Order
 from medprep.labels.pairs import Pair
 from medprep.labels.regions import Scheme
-from medprep.organs import BINARY, Organ, OrganTable, named_table, shortens_sides
+from medprep.option_files import held_toml
+from medprep.organs import BINARY, TABLE, Organ, OrganTable, named_table, shortens_sides
 from medprep.sources.base import Reader
 from medprep.stages.base import (
     CaseTask,
@@ -89,6 +90,8 @@ class Extract:
             raise OptionError(f"--unmapped is '{self.unmapped}'; wanted is error or background")
         if self.format not in ("nifti", "png"):
             raise OptionError(f"--format is '{self.format}'; of extract wanted is nifti or png")
+        if self.table is not None:
+            object.__setattr__(self, "table", held_toml(self.table, TABLE))
         OrganTable(self._own())
         self.correction()
         self.table_for(BINARY)

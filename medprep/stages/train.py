@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from medprep.augmentation.recipe import Recipe, named_recipe
+from medprep.augmentation.recipe import RECIPE, Recipe, named_recipe
 from medprep.errors import OptionError
 from medprep.files import AtomicFiles, safe_name
 from medprep.models.published import contamination
+from medprep.option_files import held_toml, option_name
 from medprep.organs import mirror_partners
 from medprep.stages import leak_gate
 from medprep.stages.augment import recipe_name
@@ -142,6 +143,7 @@ class Train:
             object.__setattr__(self, several, tuple(getattr(self, several)))
         self._training_options()
         if self.augment is not None:
+            object.__setattr__(self, "augment", held_toml(self.augment, RECIPE))
             named_recipe(self.augment)
         if self.fold != ALL and not (isinstance(self.fold, int) and self.fold >= 0):
             raise OptionError(f"--fold is {self.fold}; wanted is 0 or more, or {ALL}")
@@ -232,8 +234,8 @@ class Train:
         if trainable(self.model).answers_clicks:
             if self.augment not in (None, "none"):
                 raise OptionError(
-                    f"--augment {self.augment} does not go with --model {self.model}: its cubes "
-                    "are flipped, no more; augment beforehand (medprep augment --dimensions 3)"
+                    f"--augment {option_name(self.augment)} does not go with --model {self.model}: "
+                    "its cubes are flipped, no more; augment beforehand (medprep augment --dimensions 3)"
                 )
             return None
         from medprep.training.online import Online

@@ -13,6 +13,7 @@ from pair_sets import GRID, draw, write_pair, write_set
 import medprep
 from medprep.errors import LabelError, NothingDoneError, OptionError
 from medprep.formats import nifti, png
+from medprep.organs import BINARY
 from medprep.pipeline import Outcome
 from medprep.stages.extract import Extract
 
@@ -68,6 +69,25 @@ def test_a_table_of_ones_own_with_regions(tmp_path: Path) -> None:
         facts = work.current("extract")["case_1"].facts
     assert facts["regions"]["all"] == ["liver", "right_kidney", "left_kidney", "spleen"]
     assert facts["regions"]["kidneys"] == ["right_kidney", "left_kidney"]
+
+
+def test_a_table_of_ones_own_is_recorded_whole_and_without_its_folder(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", 1)
+    table = tmp_path / "Doe" / "own.toml"
+    table.parent.mkdir()
+    table.write_text("[organs]\nliver = 63\n# as in all.toml")
+    extracted(tmp_path / "set", tmp_path / "w", table=str(table), unmapped="background")
+    table.unlink()
+    outcome = medprep.clean(workspace=tmp_path / "w")
+    assert [(one.stage, one.made) for one in outcome.summaries] == [
+        ("convert", []), ("extract", []), ("clean", ["case_1"])
+    ]  # fmt: skip
+    with medprep_workspace(tmp_path / "w") as work:
+        step = work.database.steps()["extract"]
+    assert step.command == "extract --unmapped background --table own.toml"
+    assert "Doe" not in str(step)
+    again = Extract(**step.options)
+    assert again.table_for(BINARY).names == ("liver",)
 
 
 def medprep_workspace(root: Path):
