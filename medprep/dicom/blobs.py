@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 from medprep.errors import DicomError, FormatError
 from medprep.places.archives import archive_of, is_archive
 from medprep.places.hand import at_hand, holds_any, in_hand
-from medprep.places.paths import FarPath, path_of
+from medprep.places.paths import FarPath, recorded_path
 from medprep.places.reading import open_far
 from medprep.places.seen import Seen, look, member_name
 
@@ -53,9 +53,9 @@ class Blob:
     def file(self) -> Path:
         """The path that gives this blob again."""
         if self.member:
-            archive = path_of(self.path)
+            archive = recorded_path(self.path)
             return cast(Path, FarPath(*archive.parent.parts, f"{archive.name}!", self.member))
-        return path_of(self.path)
+        return recorded_path(self.path)
 
     @classmethod
     def of(cls, path: Path | str) -> Blob:
@@ -116,7 +116,8 @@ class Blob:
 
     def _file(self) -> BinaryIO:
         if "://" in self.path:  # no path of a disk keeps two slashes
-            return open_far(cast(FarPath, path_of(self.path)), Seen(self.size, self.mtime_ns))
+            path = cast(FarPath, recorded_path(self.path))
+            return open_far(path, Seen(self.size, self.mtime_ns))
         handle = _File(self.path)
         status = os.fstat(handle.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns):
@@ -193,7 +194,8 @@ class _MemberFile(io.RawIOBase):
 
 def fetched(blobs: Iterable[Blob]) -> AbstractContextManager[None]:
     """Hold what lies behind URLs in memory for a ``with`` block; see `places.at_hand`."""
-    return at_hand(path_of(one.path) for one in blobs if "://" in one.path and not one.member)
+    far = (one.path for one in blobs if "://" in one.path and not one.member)
+    return at_hand(map(recorded_path, far))
 
 
 def members(path: Path) -> Iterator[Blob]:

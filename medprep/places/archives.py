@@ -16,7 +16,7 @@ from typing import IO, BinaryIO, cast
 
 from medprep.errors import FormatError
 from medprep.places.gunzip import Gunzip
-from medprep.places.paths import FarPath, is_archive_name, path_of
+from medprep.places.paths import FarPath, is_archive_name, recorded_path
 from medprep.places.seen import Seen, look
 
 LARGEST_MEMBER = 1 << 30
@@ -229,7 +229,7 @@ def archive_of(outer: str) -> tuple[Archive, Seen]:
     FormatError, OSError
         If it cannot be read.
     """
-    path = path_of(outer)
+    path = recorded_path(outer)
     if isinstance(path, FarPath):
         found = _far_seen(outer, int(time.monotonic() // _TRUSTED_S))
         if found is None or found.folder:
@@ -243,12 +243,12 @@ def archive_of(outer: str) -> tuple[Archive, Seen]:
 
 @lru_cache(maxsize=2)
 def _far_seen(outer: str, _: int) -> Seen | None:
-    return look(cast(FarPath, path_of(outer)))
+    return look(cast(FarPath, recorded_path(outer)))
 
 
 @lru_cache(maxsize=2)
 def _open(outer: str, seen: Seen) -> Archive:
-    return Archive(path_of(outer))
+    return Archive(recorded_path(outer))
 
 
 __all__ = ["Archive", "Entry", "archive_of", "is_archive", "require_harmless"]

@@ -179,7 +179,22 @@ def _far(name: str) -> FarPath | Path:
         )
     if not name[url.end() :].strip("/"):
         raise OptionError(f"{name} names no bucket or host")
-    return FarPath(url[1].casefold() + ":", name[url.end() :].strip("/"))
+    return _behind(url)
+
+
+def recorded_path(text: str) -> Path:
+    """Turn what `str` made of a path into that path again; what a user writes is for `path_of`.
+
+    A name that a listing gave may hold a ``?``: nothing of it is a query.
+    """
+    if not is_far_text(text):
+        return Path(text)
+    url = _URL.match(text)
+    return as_path(FarPath(text) if url is None else _behind(url))
+
+
+def _behind(url: re.Match[str]) -> FarPath:
+    return FarPath(url[1].casefold() + ":", url.string[url.end() :].strip("/"))
 
 
 def is_far_text(name: str) -> bool:

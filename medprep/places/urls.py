@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -90,6 +91,8 @@ class Behind:
             self.listing(path)
             raise
         seen = _seen(row)
+        if seen.size < 0:  # a web server need not say it before it has sent all
+            seen = replace(seen, size=len(self._whole(path)))
         web = self.kind in ("http", "https") and not seen.folder
         if web and str(row.get("mimetype", "")) == "text/html" and not path.suffix:
             return Seen(0, folder=True)
@@ -103,6 +106,11 @@ class Behind:
         content: bytes = self._ask(path, lambda: self._fs.cat_file(key, start=at, end=at + count))
         # A server may not know ranges and send the whole file.
         return content if len(content) <= count else content[at : at + count]
+
+    def _whole(self, path: FarPath) -> bytes:
+        key = self._key(path)
+        content: bytes = self._ask(path, lambda: self._fs.cat_file(key))
+        return content
 
     def member(self, path: FarPath) -> str:
         """Give ``""``: it lies in no archive."""

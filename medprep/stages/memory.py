@@ -14,7 +14,7 @@ from medprep.dicom.blobs import Blob
 from medprep.dicom.tags import NoDicomError, read_tags
 from medprep.errors import MedprepError
 from medprep.formats import nifti
-from medprep.places.paths import path_of
+from medprep.places.paths import recorded_path
 from medprep.sources.base import Reader
 from medprep.workspace.in_order import InOrder
 from medprep.workspace.workspace import Workspace
@@ -57,7 +57,9 @@ def picture_bytes(workspace: Workspace, subjects: Iterable[str]) -> dict[str, in
                 each = np.dtype(made[2] or np.int16).itemsize
                 size = math.prod(json.loads(made[1])) * each
             else:
-                files = [path_of(one.path) for one in workspace.ledger.files(row.name, "picture")]
+                files = [
+                    recorded_path(one.path) for one in workspace.ledger.files(row.name, "picture")
+                ]
                 size = source_bytes(row.reader, files)  # type: ignore[arg-type]
             sizes |= dict.fromkeys(subjects_of[row.name], size)
     return sizes

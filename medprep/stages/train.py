@@ -235,7 +235,8 @@ class Train:
             if self.augment not in (None, "none"):
                 raise OptionError(
                     f"--augment {option_name(self.augment)} does not go with --model {self.model}: "
-                    "its cubes are flipped, no more; augment beforehand (medprep augment --dimensions 3)"
+                    "its cubes are flipped, no more; augment beforehand (medprep augment "
+                    "--dimensions 3)"
                 )
             return None
         from medprep.training.online import Online

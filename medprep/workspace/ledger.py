@@ -17,7 +17,7 @@ from typing import Any
 from medprep.errors import AccessError, SourceError, WorkspaceError, WriteError
 from medprep.files import AtomicFiles, digest
 from medprep.places.hand import at_hand as hold
-from medprep.places.paths import FarPath, FarStat, far_ones, path_of
+from medprep.places.paths import FarPath, FarStat, far_ones, path_of, recorded_path
 from medprep.places.seen import ETAG, Seen, identity, look, look_all
 
 _SCHEMA = """
@@ -66,7 +66,7 @@ class LedgerFile:
             If it cannot be read or was changed since.
         """
         what = f"{self.role} {self.place + 1}"
-        path = path_of(self.path)
+        path = recorded_path(self.path)
         try:
             if isinstance(path, FarPath) and seen is None:
                 seen = look(path)
@@ -100,7 +100,7 @@ def at_hand(files: Sequence[LedgerFile]) -> Iterator[list[Path]]:
     SourceError
         If one cannot be read or was changed since.
     """
-    paths = [path_of(file.path) for file in files]
+    paths = [recorded_path(file.path) for file in files]
     far = far_ones(paths)
     try:
         seen: dict[object, Seen | None] = dict(zip(far, look_all(far), strict=True))

@@ -33,6 +33,7 @@ from medprep.predictions.run import predict_folder
 from medprep.sources.base import SourceSet
 from medprep.sources.detect import open_source
 from medprep.stages.convert import Convert
+from medprep.stages.extract import Extract
 from medprep.stages.split import Split
 from medprep.trees.options import ConvertTree
 from medprep.trees.run import convert_tree
@@ -40,9 +41,9 @@ from medprep.workspace.database import CaseRow
 from medprep.workspace.workspace import Workspace
 
 
-def masks_tree(root: Path) -> Path:
+def masks_tree(root: Path, slices: int = 3) -> Path:
     for kind, value in (("PATIENT_DICOM", 300), ("MASKS_DICOM/liver", 255)):
-        for place in range(3):
+        for place in range(slices):
             pixels = np.zeros((4, 5), np.int16)
             pixels[1:3] = value
             path = root / "3Dircadb1.5" / kind / f"image_{place}"
@@ -188,12 +189,38 @@ def test_scores(ending: str, tmp_path: Path) -> None:
     assert "dice" in str(found[0])
 
 
-def test_a_web_server(phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_with_a_question_mark(tmp_path: Path) -> None:
+    """S3 allows it in a key; only what a user writes may be a query."""
+    masks_tree(tmp_path / "set" / "which?", slices=5)
+    write_tree(tmp_path / "scans" / "which?", 2, 3)
+    zip_tree(tmp_path / "scans" / "which?", tmp_path / "scans" / "packed?.zip")
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 32)
+    for name, prefix in (("here", f"{tmp_path}/"), ("far", "memory://asked-")):
+        for one in ("set", "scans"):
+            if name == "far":
+                to_memory(tmp_path / one, f"asked-{one}")
+        out = tmp_path / name
+        done = pipeline.run([Split(f"{prefix}set"), Convert(), Extract()], out / "work")
+        assert done.exit_code == 0
+        convert_tree(ConvertTree(f"{prefix}scans", str(out / "tree"), id_key=str(key)), jobs=1)
+    for folder in ("work", "tree"):
+        own, other = (_made(tmp_path / name / folder) for name in ("far", "here"))
+        assert own == other
+        assert any(name.endswith(".nii.gz") for name in own)
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_web_server(phantom: Path, tmp_path: Path, lengths: bool) -> None:
     pytest.importorskip("aiohttp")
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             pass
+
+        def send_header(self, keyword: str, value: str) -> None:
+            if lengths or keyword != "Content-Length":
+                super().send_header(keyword, value)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=os.fspath(phantom)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
