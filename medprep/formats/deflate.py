@@ -1,4 +1,4 @@
-"""Deflate (RFC 1950, 1951) by ISA-L, so that the bytes follow from the content alone.
+"""Deflate (RFC 1950 to 1952) by ISA-L, so that the bytes follow from the content alone.
 
 ISA-L 2.32 at levels 1 and 2 files the third byte of a stream under a hash of where its own state
 lies in memory (``igzip_icf_body_h1_gr_bt.asm``, ``write_first_byte``). Where that hash is also one
@@ -9,9 +9,16 @@ few bytes alone do too: hence the first `HEAD` bytes of a stream are packed by t
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import BinaryIO
+
 HEAD = 16
 """So many bytes are packed first and flushed. They cost 11 bytes."""
 _LEVEL = 1
+_GZIP_LEVEL = 2
+_THREADS = 2
+"""Always two, whatever the machine has: the bytes follow from it."""
+_BLOCK = 1 << 20
 
 
 def packed(content: bytes | memoryview) -> bytes:
@@ -34,3 +41,19 @@ def packed(content: bytes | memoryview) -> bytes:
             packer.flush(),
         )
     )
+
+
+def gzip_opened(path: Path) -> BinaryIO:
+    """Open a gzip file (time 0) that is packed by threads, to be written; `begin` comes first."""
+    from isal import igzip_threaded
+
+    return igzip_threaded.open(  # type: ignore[no-any-return]
+        path, "wb", compresslevel=_GZIP_LEVEL, threads=_THREADS, block_size=_BLOCK
+    )
+
+
+def begin(file: BinaryIO, content: bytes) -> None:
+    """Write what a file begins with."""
+    file.write(content[:HEAD])
+    file.flush()
+    file.write(content[HEAD:])

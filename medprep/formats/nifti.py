@@ -11,22 +11,18 @@ import math
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from medprep.errors import FormatError, GeometryError
-from medprep.formats.deflate import HEAD
+from medprep.formats.deflate import begin, gzip_opened
 from medprep.formats.nifti_header import OFFSET, Header, pack
 from medprep.geometry import Geometry
 from medprep.places.hand import at_hand
 from medprep.volume import LabelMap, Volume
 
-_LEVEL = 2
-_THREADS = 2
-"""Always two, whatever the machine has: the bytes follow from it."""
-_BLOCK = 1 << 20
 _ENDINGS = (".nii", ".gz")
 _SUSPECT_BYTES, _SUSPECT_RATIO = 1 << 29, 900
 """Deflate packs at most 1032 to 1: what comes near it and is large is no picture."""
@@ -85,21 +81,11 @@ class NiftiWriter:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._file = self._stack.enter_context(self._open())
-        self._file.write(self._header[:HEAD])
-        self._file.flush()  # else the bytes would not follow from the content alone
-        self._file.write(self._header[HEAD:])
-        return self
-
-    def _open(self) -> BinaryIO:
         ending = next((one for one in reversed(self._path.suffixes) if one in _ENDINGS), "")
-        if ending != ".gz":
-            return self._path.open("wb")
-        from isal import igzip_threaded
-
-        return igzip_threaded.open(  # type: ignore[no-any-return]
-            self._path, "wb", compresslevel=_LEVEL, threads=_THREADS, block_size=_BLOCK
-        )
+        opened = gzip_opened(self._path) if ending == ".gz" else self._path.open("wb")
+        self._file = self._stack.enter_context(opened)
+        begin(self._file, self._header)
+        return self
 
     def write(self, voxels: NDArray[Any]) -> None:
         """Write the next planes.
