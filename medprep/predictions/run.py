@@ -198,6 +198,7 @@ def _record(
         models.append({"model": one["model"], "sha256": content})
     said = "; ".join(dict.fromkeys(filter(None, map(contamination, known))))
     grids = {one.spacing_mm for one in predictor.preparations}
+    targets = predictor.preparations[0].targets
     return {
         "labels": {str(label): name for label, name in predictor.organs.items()},
         "models": models,
@@ -208,6 +209,7 @@ def _record(
         # Only where there is something: predictions from before stay those of the same nets.
         **({"contamination": said} if said else {}),
         **({"grids": "own"} if len(grids) > 1 else {}),
+        **({} if targets.exclusive else {"channels": list(targets.channel_names)}),
     }
 
 

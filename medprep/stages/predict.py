@@ -128,7 +128,7 @@ class Predict:
                 threads,
                 tuple(weights(seen, net.subject) for net in nets),
             )
-            options = self._changed() | _grids(nets)
+            options = self._changed() | _grids(nets) | _channels(nets)
             made = task("predict", _VERSION, f"{run.name}/{row.name}", inputs, options, payload)
             found.append((payload.nets, made))
             counts[kind] += 1
@@ -147,6 +147,12 @@ class Predict:
         from medprep.inference.predict import load_predictor
 
         return load_predictor(weights(layout, run.nets[0].subject), self._how()).notes
+
+
+def _channels(nets: Sequence[Artifact]) -> dict[str, Any]:
+    """Give a word for nets of regions: before they were kept in order, channels were exchanged."""
+    asked = {net.facts.get("resolved", {}).get("target") for net in nets}
+    return {"channels": "in order"} if "regions" in asked else {}
 
 
 def _grids(nets: Sequence[Artifact]) -> dict[str, Any]:

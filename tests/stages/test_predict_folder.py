@@ -29,6 +29,7 @@ from medprep.errors import (
 )
 from medprep.formats import nifti
 from medprep.inference.predict import load_predictor
+from medprep.models.targets import Targets
 from medprep.predictions import work
 from medprep.predictions.run import predict_folder
 from medprep.trees.options import ConvertTree
@@ -147,6 +148,19 @@ def test_predictions_of_another_net_are_not_mixed_in(tmp_path: Path, weights: Pa
     record = json.loads((tmp_path / "out" / "prediction.json").read_text())
     assert record["labels"] == {"1": "liver", "2": "spleen"}
     assert len(record["models"][0]["sha256"]) == 64
+
+
+def test_predictions_of_regions_from_before_their_order_was_kept(tmp_path: Path) -> None:
+    add_nifti(tmp_path / "in" / "a.nii.gz")
+    targets = Targets({1: "liver", 2: "aorta"}, {"b": ("liver",), "a": ("aorta",)})
+    net = saved(tmp_path / "net", solid(targets=targets))
+    run(tmp_path / "in", tmp_path / "out", net)
+    path = tmp_path / "out" / "prediction.json"
+    record = json.loads(path.read_text())
+    assert record.pop("channels") == ["b", "a"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(WriteError, match=r"made otherwise \(channels\)"):
+        run(tmp_path / "in", tmp_path / "out", net)
 
 
 @pytest.mark.parametrize("before", ["nifti", "png"])

@@ -21,8 +21,10 @@ from medprep.geometry import Geometry
 from medprep.models.checkpoint import load_model
 from medprep.predictions.options import PredictFolder
 from medprep.stages.base import command_words
-from medprep.stages.predict import Predict
+from medprep.stages.predict import Predict, _channels
+from medprep.training.recipes import TARGETS
 from medprep.volume import Volume
+from medprep.workspace.database import Artifact
 from medprep_cli.commands.predict import command
 from medprep_cli.options import Shared
 from medprep_cli.show_prediction import run_prediction
@@ -79,6 +81,13 @@ def test_options_make_it_anew_and_defaults_do_not(work: Path) -> None:
 def test_predictions_from_before_there_was_a_choice_stay_up_to_date() -> None:
     assert Predict()._changed() == {"device": "auto"}
     assert Predict(overlap=0.25)._changed() == {"device": "auto", "overlap": 0.25}
+
+
+def test_what_nets_of_regions_gave_before_is_made_anew() -> None:
+    """Channels of a net that was read from its file were exchanged once."""
+    nets = [Artifact("train", t, "k", (), (), {"resolved": {"target": t}}) for t in TARGETS]
+    assert [_channels([net]) for net in nets] == [{}, {"channels": "in order"}]
+    assert _channels([Artifact("train", "old", "k", (), (), {})]) == {}
 
 
 def test_the_line_that_repeats_it() -> None:
