@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from medprep.errors import (
+    AccessError,
     MedprepError,
     NothingDoneError,
     OptionError,
+    WorkerError,
     WorkspaceError,
+    WriteError,
 )
 from medprep.execute import workers_at
 from medprep.order import check_order, expand, title
@@ -32,6 +35,8 @@ from medprep.workspace.database import Step
 from medprep.workspace.layout import Layout
 from medprep.workspace.workspace import Workspace
 
+_BREAKS = (WorkerError, WriteError, AccessError)
+"""Come from outside: with the same options the stage goes on later."""
 _VERSIONS_OF = ("medprep", "numpy", "pydicom", "torch", "opencv-python", "Augmentor")
 
 
@@ -219,7 +224,8 @@ def _run_stage(stage: Stage, context: Context, where: str, asked: bool) -> Summa
             )
         status = "some failed" if summary.failed else "done"
     except MedprepError as error:
-        if database.made.get(stage.name) == before:  # else what it made is made with its options
+        # What it made before it broke is made with its options; what refuses these leaves them out.
+        if not isinstance(error, _BREAKS) or database.made.get(stage.name) == before:
             status = "error"
         error.stage = where
         raise

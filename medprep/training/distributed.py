@@ -10,6 +10,7 @@ The first process leads: it alone reads and writes a workspace, and tells the ot
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import warnings
@@ -282,5 +283,8 @@ def together(device: str | None = None) -> Iterator[Crew]:
         board.tell(f"stopped ({type(error).__name__})")
         raise
     finally:
+        # DistributedDataParallel lies in circles and holds the group, whose threads would otherwise
+        # outlive the interpreter: then C++ aborts the process, work done or not.
+        gc.collect()
         if distributed.is_initialized():
             distributed.destroy_process_group()
