@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -28,6 +29,15 @@ def heed(number: int, frame: FrameType | None) -> None:
     """
     received.append(number)
     raise KeyboardInterrupt
+
+
+def pass_over(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a stop that fell where Python cannot raise; a `sys.unraisablehook`.
+
+    That is in what looks after objects that go (``__del__``, callbacks of weak references).
+    """
+    if not (received and unraisable.exc_type is KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
 
 
 def go_on() -> None:

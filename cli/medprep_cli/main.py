@@ -155,6 +155,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
         let_go_of_stderr()
         interrupts.received.clear()
+        if sys.unraisablehook is sys.__unraisablehook__:  # else somebody else listens
+            sys.unraisablehook = interrupts.pass_over
         signal.signal(signal.SIGTERM, interrupts.heed)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
             signal.signal(signal.SIGINT, interrupts.heed)

@@ -44,6 +44,7 @@ def serve() -> None:
     with pipe, contextlib.suppress(EOFError, OSError):
         while pipe.poll(IDLE_S):
             _work(pipe)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left that it would take back
 
 
 def _work(pipe: Connection[Any, Any]) -> None:

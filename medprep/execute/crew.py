@@ -222,6 +222,7 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
                 pipe.send(outcome)
             except UNSENDABLE as error:
                 pipe.send(unsendable(error))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left that it would take back
 
 
 def _die_with_driver() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,38 @@ def test_a_signal_that_became_an_error_still_stops(
             signal.signal(one, handler)
     assert end.value.code == 128 + sent
     assert capsys.readouterr().err == "Stopped; the same command goes on from here.\n"
+
+
+GONE = """
+import os, signal, weakref
+from medprep_cli import main as face
+
+class Thing:
+    pass
+
+def work(_):
+    thing = Thing()
+    call = weakref.ref(thing, lambda _: os.kill(os.getpid(), {sent}))
+    del thing
+    if {fails}:
+        thing = Thing()
+        call = weakref.ref(thing, lambda _: 1 / 0)
+        del thing
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+face.crew.run = work
+face.main(["status"])
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_where_python_cannot_raise_is_quiet(sent: signal.Signals) -> None:
+    for fails in (False, True):
+        code = GONE.format(sent=int(sent), fails=fails)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 128 + sent
+        assert done.stderr.endswith("Stopped; the same command goes on from here.\n")
+        assert ("ZeroDivisionError" in done.stderr) == ("Traceback" in done.stderr) == fails
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
