@@ -248,7 +248,8 @@ def _todo(
         else:
             todo[one.subject] = one
     recorded.close()
-    database.forget(stage, failed.no_tasks())
+    if gone := failed.no_tasks():  # else nothing changes, and no table is written anew
+        database.forget(stage, gone)
     return todo
 
 

@@ -97,8 +97,9 @@ class FailedBefore:
 
     def is_task(self, subject: str) -> None:
         """Tell that there is a task."""
-        self._left.discard(subject)
-        self._runs.add(subject.rpartition("/")[0])
+        if self._left:
+            self._left.discard(subject)
+            self._runs.add(subject.rpartition("/")[0])
 
     def no_tasks(self) -> list[str]:
         """Give the subjects that none was told of."""
